@@ -1,0 +1,31 @@
+# `make` alone explains. Everything happens in .venv; the machine's own Python is only asked to make that.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo check lint types layers tests format clean
+
+help:
+	@echo "make demo     make .venv, install hootbus, run the main job: a broker, two workers, audio analysed in place"
+	@echo "make check    make .venv, install hootbus with its tools, run lint, types, layering and all tests"
+	@echo "make lint | types | layers | tests    one of these steps alone"
+	@echo "make format   let ruff put the code into shape"
+	@echo "make clean    remove .venv and everything else that was made"
+	@echo
+	@echo "Needs Python 3.11 or newer with venv (PYTHON=/path/to/python3 names one), make, and nothing else."
+	@echo "With a C compiler the native door to libzmq is built; without one hootbus is slower and behaves the same."
+
+demo:
+	@.ci/venv
+	@.venv/bin/hoot demo $(ARGS)
+
+check:
+	@.ci/venv --dev
+	@.ci/check lint types layers tests
+
+lint types layers tests format:
+	@.ci/venv --dev
+	@.ci/check $@
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -f frames/_native.c frames/_native*.so frames/_native*.pyd
+	find bus frames schemas workers tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
