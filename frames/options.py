@@ -1,0 +1,82 @@
+"""Frame 7, the options: one Cap'n Proto segment holding one struct without pointers, read at fixed offsets.
+
+The layout is `schemas/options.capnp`; a test holds this codec against the compiled schema. It evolves as every
+Cap'n Proto struct does: fields beyond the sender's size are 0, fields beyond ours are ignored.
+"""
+
+import struct
+from typing import Final
+
+import msgspec
+
+from hootbus.frames.errors import BadFrame
+from hootbus.frames.protocol import OPTIONS_BYTES_MAX
+
+U32_MAX: Final = 2**32 - 1
+
+_WORD: Final = 8
+_DATA_WORDS: Final = 3
+_FIELDS: Final = struct.Struct("<IHHQII")
+_FRAME: Final = struct.Struct("<QIHHQII")
+# A struct pointer with offset 0, three data words and no pointers.
+_ROOT: Final = _DATA_WORDS << 32
+_ROOT_BYTES: Final = _ROOT.to_bytes(_WORD, "little")
+
+
+class Options(msgspec.Struct, frozen=True, gc=False):
+    """What our peers say beside HOOT01's seven frames; all zero means nothing said.
+
+    `deadline_ms` is the time left when sent (0 = none), `flags` are `Flag` bits, `status` is 0 or an error's number,
+    `schema_id` the body's root type, `sequence` the index of a PARTIAL, `credit` how many more are welcome.
+    """
+
+    deadline_ms: int = 0
+    flags: int = 0
+    status: int = 0
+    schema_id: int = 0
+    sequence: int = 0
+    credit: int = 0
+
+
+NO_OPTIONS: Final = Options()
+_NO_OPTIONS_FRAME: Final = _ROOT_BYTES + bytes(_DATA_WORDS * _WORD)
+
+
+def write_options(options: Options) -> bytes:
+    """The frame's bytes (32 of them)."""
+    if options is NO_OPTIONS:
+        return _NO_OPTIONS_FRAME
+    return _FRAME.pack(
+        _ROOT,
+        options.deadline_ms,
+        options.flags,
+        options.status,
+        options.schema_id,
+        options.sequence,
+        options.credit,
+    )
+
+
+def read_options(frame: bytes) -> Options:
+    """The options in a frame of whole words. Raises BadFrame for what is no pointer-first struct segment."""
+    if len(frame) == _FRAME.size:
+        if frame == _NO_OPTIONS_FRAME:
+            return NO_OPTIONS
+        if frame.startswith(_ROOT_BYTES):
+            return Options(*_FIELDS.unpack_from(frame, _WORD))
+    return Options(*_FIELDS.unpack(_data(frame)))
+
+
+def _data(frame: bytes) -> bytes:
+    """The struct's data section in our size, from a frame of another version's."""
+    size = len(frame)
+    if size % _WORD or not _WORD <= size <= OPTIONS_BYTES_MAX:
+        raise BadFrame(f"options: {size} bytes, not 8 to {OPTIONS_BYTES_MAX} in whole words")
+    pointer = int.from_bytes(frame[:_WORD], "little")
+    if pointer & 0xFFFF_FFFF:
+        raise BadFrame("options: the first word is no struct pointer with offset 0")
+    data_words, pointer_words = pointer >> 32 & 0xFFFF, pointer >> 48
+    if (1 + data_words + pointer_words) * _WORD > size:
+        raise BadFrame(f"options: a struct of {data_words}+{pointer_words} words in a frame of {size} bytes")
+    known = min(data_words, _DATA_WORDS) * _WORD
+    return frame[_WORD : _WORD + known].ljust(_DATA_WORDS * _WORD, b"\0")

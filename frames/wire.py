@@ -1,0 +1,27 @@
+"""The door to libzmq: native where it was compiled, plain pyzmq where not or where HOOT_NATIVE=0 asks for that."""
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hootbus.frames.fallback import FULL, SENT, UNREACHABLE, Wire
+    from hootbus.frames.message import parse
+
+    NATIVE: bool
+elif os.environ.get("HOOT_NATIVE") == "0":
+    from hootbus.frames.fallback import FULL, SENT, UNREACHABLE, Wire
+    from hootbus.frames.message import parse
+
+    NATIVE = False
+else:
+    try:
+        from hootbus.frames._native import FULL, SENT, UNREACHABLE, Wire, parse
+
+        NATIVE = True
+    except (ImportError, AttributeError):  # not compiled, or a pyzmq without the module whose functions are looked up
+        from hootbus.frames.fallback import FULL, SENT, UNREACHABLE, Wire
+        from hootbus.frames.message import parse
+
+        NATIVE = False
+
+__all__ = ["FULL", "NATIVE", "SENT", "UNREACHABLE", "Wire", "parse"]

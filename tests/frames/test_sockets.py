@@ -1,0 +1,151 @@
+"""The sockets of the bus: their options, and the monitor that sees connections come and go."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import zmq
+
+from hootbus.frames.context import aligned_context
+from hootbus.frames.protocol import MESSAGE_BYTES_MAX
+from hootbus.frames.sockets import LinkChange, Monitor, dealer, event_socket, router
+
+
+@pytest.fixture
+def context(monkeypatch: pytest.MonkeyPatch) -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
+    """A context whose sockets are kept until the test is over, and closed then."""
+    context = aligned_context()
+    made = context.socket
+    kept: list[zmq.Socket[bytes]] = []
+
+    def keep(kind: int) -> zmq.Socket[bytes]:
+        kept.append(made(kind))
+        return kept[-1]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(context, "socket", keep)
+        yield context
+    for socket in kept:
+        socket.close(0)
+    context.term()
+
+
+def endpoint_of(socket: zmq.Socket[bytes]) -> str:
+    endpoint = socket.getsockopt(zmq.LAST_ENDPOINT)
+    assert isinstance(endpoint, bytes)
+    return endpoint.rstrip(b"\0").decode()
+
+
+def changes_until(monitor: Monitor, *wanted: LinkChange) -> list[LinkChange]:
+    """What the monitor saw, read until it saw all that is wanted."""
+    seen: list[LinkChange] = []
+    until = time.monotonic() + 20
+    while seen[-len(wanted) :] != [*wanted]:
+        assert time.monotonic() < until, seen
+        monitor.socket.poll(1000)
+        seen += monitor.read()
+    return seen
+
+
+def test_every_socket_is_bounded_watched_and_leaves_at_once(context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    for socket in (router(context), dealer(context), *(event_socket(context, kind) for kind in (zmq.SUB, zmq.XPUB))):
+        assert socket.getsockopt(zmq.LINGER) == 0
+        assert socket.getsockopt(zmq.MAXMSGSIZE) == MESSAGE_BYTES_MAX
+        assert 0 < int(socket.getsockopt(zmq.HEARTBEAT_IVL)) < int(socket.getsockopt(zmq.HEARTBEAT_TIMEOUT)) <= 2000
+        assert int(socket.getsockopt(zmq.HEARTBEAT_TTL)) > 0
+        assert 0 < int(socket.getsockopt(zmq.HANDSHAKE_IVL)) <= 10_000
+        assert socket.getsockopt(zmq.TCP_KEEPALIVE) == 1
+        assert socket.getsockopt(zmq.IPV6) == 1
+
+
+def test_a_dealer_has_the_identity_it_was_given(context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    assert dealer(context, b"\x01identity").getsockopt(zmq.ROUTING_ID) == b"\x01identity"
+    assert dealer(context).getsockopt(zmq.ROUTING_ID) == b""
+    assert dealer(context).getsockopt(zmq.IMMEDIATE) == 0
+    assert dealer(context, drop_unsent=True).getsockopt(zmq.IMMEDIATE) == 1
+
+
+def test_a_router_tells_who_is_not_there(context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    with pytest.raises(zmq.ZMQError) as refused:
+        router(context).send_multipart([b"nobody", b"x"], zmq.DONTWAIT)
+    assert refused.value.errno == zmq.EHOSTUNREACH
+
+
+def test_a_reconnected_peer_takes_over_its_identity(context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    broker = router(context)
+    broker.bind("tcp://127.0.0.1:*")
+    for _ in range(3):
+        peer = dealer(context, b"\x01same")
+        peer.connect(endpoint_of(broker))
+        peer.poll(10_000, zmq.POLLOUT)
+        peer.send(b"hello")
+        assert broker.recv_multipart() == [b"\x01same", b"hello"]
+        broker.send_multipart([b"\x01same", b"welcome"])
+        assert peer.recv_multipart() == [b"welcome"]
+
+
+def test_a_monitor_sees_the_link_come_up_go_down_and_come_up_again(
+    context: zmq.Context[zmq.Socket[bytes]],
+) -> None:
+    broker, peer = router(context), dealer(context)
+    broker.bind("tcp://127.0.0.1:*")
+    endpoint = endpoint_of(broker)
+    monitor = Monitor(peer)
+    assert monitor.read() == []
+    peer.connect(endpoint)
+    assert changes_until(monitor, LinkChange.UP) == [LinkChange.UP]
+    assert monitor.read() == []
+    broker.close(0)
+    assert changes_until(monitor, LinkChange.DOWN) == [LinkChange.DOWN]
+    again = router(context)
+    while True:
+        try:
+            again.bind(endpoint)
+        except zmq.ZMQError as error:  # the old socket's descriptor is closed in libzmq's own time
+            assert error.errno == zmq.EADDRINUSE
+            time.sleep(0.01)
+        else:
+            break
+    assert LinkChange.UP in changes_until(monitor, LinkChange.UP)
+    monitor.close()
+
+
+def test_a_broker_sees_its_peers_come_and_go(context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    broker, peer = router(context), dealer(context)
+    monitor = Monitor(broker)
+    broker.bind("tcp://127.0.0.1:*")
+    peer.connect(endpoint_of(broker))
+    changes_until(monitor, LinkChange.UP)
+    peer.close(0)
+    changes_until(monitor, LinkChange.DOWN)
+    monitor.close()
+
+
+def test_a_peer_without_keys_is_refused_by_a_broker_that_wants_them(context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    broker, stranger = router(context), dealer(context)
+    _, secret = zmq.curve_keypair()
+    broker.setsockopt(zmq.CURVE_SERVER, 1)
+    broker.setsockopt(zmq.CURVE_SECRETKEY, secret)
+    broker.bind("tcp://127.0.0.1:*")
+    monitor = Monitor(stranger)
+    stranger.connect(endpoint_of(broker))
+    assert changes_until(monitor, LinkChange.REFUSED, LinkChange.DOWN) == [LinkChange.REFUSED, LinkChange.DOWN]
+    monitor.close()
+
+
+def test_a_socket_of_the_wrong_kind_goes_down_without_ever_being_up(context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    broker, stranger = router(context), event_socket(context, zmq.SUB)
+    broker.bind("tcp://127.0.0.1:*")
+    monitor = Monitor(stranger)
+    stranger.connect(endpoint_of(broker))
+    assert changes_until(monitor, LinkChange.DOWN) == [LinkChange.DOWN]
+    monitor.close()
+
+
+def test_a_closed_monitor_lets_its_socket_and_context_end(context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    own = aligned_context()
+    peer = dealer(own)
+    monitor = Monitor(peer)
+    monitor.close()
+    peer.close(0)
+    own.term()
