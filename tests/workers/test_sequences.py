@@ -1,0 +1,71 @@
+"""Sequence numbers: a gap is seen where there is one, and nowhere else."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hootbus.frames.event import RESTARTED
+from hootbus.workers.sequences import Gaps, Sequences
+
+PUBLISHER = 7
+
+
+def test_each_topic_counts_for_itself() -> None:
+    sequences = Sequences()
+    assert [sequences.next(topic) for topic in (b"a", b"b", b"a", b"a", b"b")] == [
+        (0, 0),
+        (0, 0),
+        (1, 0),
+        (2, 0),
+        (1, 0),
+    ]
+
+
+def test_a_forgotten_topic_says_that_it_starts_again() -> None:
+    sequences = Sequences(topics_max=2)
+    for topic in (b"a", b"b", b"a", b"c"):
+        sequences.next(topic)
+    assert sequences.next(b"a") == (2, 0), "it was used after b"
+    assert sequences.next(b"b") == (0, RESTARTED)
+
+
+def test_the_first_event_of_a_topic_misses_nothing() -> None:
+    assert Gaps().missed(PUBLISHER, b"a", 41, 1, 0) == 0
+
+
+def test_a_gap_is_counted_once() -> None:
+    gaps = Gaps()
+    assert [gaps.missed(PUBLISHER, b"a", sequence, 1, 0) for sequence in (0, 1, 5, 6)] == [0, 0, 3, 0]
+
+
+def test_joined_events_count_as_many() -> None:
+    gaps = Gaps()
+    assert gaps.missed(PUBLISHER, b"a", 0, 10, 0) == 0
+    assert gaps.missed(PUBLISHER, b"a", 10, 1, 0) == 0
+    assert gaps.missed(PUBLISHER, b"a", 12, 4, 0) == 1
+
+
+def test_a_restart_and_another_publisher_are_no_gap() -> None:
+    gaps = Gaps()
+    gaps.missed(PUBLISHER, b"a", 0, 1, 0)
+    assert gaps.missed(PUBLISHER, b"a", 0, 1, RESTARTED) == 0
+    assert gaps.missed(PUBLISHER + 1, b"a", 9, 1, 0) == 0
+    assert gaps.missed(PUBLISHER, b"a", 1, 1, 0) == 0
+
+
+def test_no_more_topics_are_remembered_than_allowed() -> None:
+    gaps = Gaps(topics_max=3)
+    for number in range(10):
+        gaps.missed(PUBLISHER, str(number).encode(), 0, 1, 0)
+    assert len(gaps) == 3
+
+
+@given(st.lists(st.booleans(), max_size=80), st.sampled_from([b"a", b"b"]))
+def test_what_is_lost_between_two_events_that_arrive_is_counted(arrives: list[bool], topic: bytes) -> None:
+    sequences, gaps = Sequences(), Gaps()
+    missed = 0
+    for arrived in arrives:
+        sequence, flags = sequences.next(topic)
+        if arrived:
+            missed += gaps.missed(PUBLISHER, topic, sequence, 1, flags)
+    between = "".join("x" if arrived else "-" for arrived in arrives).strip("-")
+    assert missed == between.count("-")

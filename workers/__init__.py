@@ -1,0 +1,55 @@
+"""What a program embeds: workers, clients, publishers and subscribers, and the errors they raise."""
+
+from hootbus.frames.errors import (
+    BadBody,
+    BadFrame,
+    BrokerStopping,
+    Cancelled,
+    DeadlineExceeded,
+    Denied,
+    HandlerFailed,
+    HootError,
+    Overloaded,
+    Quarantined,
+    SchemaMismatch,
+    UnknownMethod,
+    UnknownService,
+    UnsupportedContentType,
+    WorkerLost,
+)
+from hootbus.workers.async_client import AsyncClient
+from hootbus.workers.client import Client
+from hootbus.workers.content import Reply
+from hootbus.workers.event import Event
+from hootbus.workers.outgoing import Response
+from hootbus.workers.publisher import Publisher
+from hootbus.workers.request import Request
+from hootbus.workers.subscriber import Subscriber
+from hootbus.workers.worker import Worker
+
+__all__ = [
+    "AsyncClient",
+    "BadBody",
+    "BadFrame",
+    "BrokerStopping",
+    "Cancelled",
+    "Client",
+    "DeadlineExceeded",
+    "Denied",
+    "Event",
+    "HandlerFailed",
+    "HootError",
+    "Overloaded",
+    "Publisher",
+    "Quarantined",
+    "Reply",
+    "Request",
+    "Response",
+    "SchemaMismatch",
+    "Subscriber",
+    "UnknownMethod",
+    "UnknownService",
+    "UnsupportedContentType",
+    "Worker",
+    "WorkerLost",
+]

@@ -1,0 +1,227 @@
+"""The requests of one client on a loop: what both faces, `AsyncClient` and `Client`, are thin coats over."""
+
+import asyncio
+import logging
+import math
+import random
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import InvalidStateError
+from contextlib import suppress
+from functools import lru_cache
+from numbers import Real
+from typing import Any, Final, Protocol, TypeAlias
+
+from hootbus.frames.address import BusAddress
+from hootbus.frames.errors import BadFrame, HootError
+from hootbus.frames.message import Message
+from hootbus.frames.protocol import SERVICE_BYTES_MAX, TRACEPARENT_BYTES_MAX, Command, Flag
+from hootbus.workers.client_session import ClientSession
+from hootbus.workers.connection import Connection, IdSource
+from hootbus.workers.content import Reply
+from hootbus.workers.failure import unsendable
+from hootbus.workers.limits import Limits
+from hootbus.workers.outgoing import encode, with_attachments
+from hootbus.workers.session import Call, Closed, Effect, Linked, Outcome, Part, Waiting
+
+DEFAULT_TIMEOUT_S: Final = 30.0
+# More than a program runs; a clock can be computed with it. The options say at most 49 days anyway.
+TIMEOUT_MAX_S: Final = 1e9
+_PLAIN_NUMBERS: Final = (float, int)
+# Programs name few targets; the bound is for one that makes them up as it goes.
+_TARGETS_MAX: Final = 4096
+# A reader that is behind is given so many turns before the bound on unread items is reached.
+_TURNS: Final = 4
+_TURN_S: Final = 0.001
+# As plain numbers: enums are slow to compute with.
+_IDEMPOTENT: Final[int] = Flag.IDEMPOTENT.value
+_WAIT: Final[int] = Flag.WAIT.value
+_LOG: Final = logging.getLogger("hootbus.client")
+
+
+class Waiter(Protocol):
+    """Who waits for a request's outcome: a future of asyncio's or of concurrent.futures', or a stream."""
+
+    def done(self) -> bool: ...
+    def set_result(self, result: Any, /) -> None: ...  # noqa: ANN401  # a Reply; None for a one-way request
+    def set_exception(self, exception: HootError, /) -> None: ...
+
+
+PartTaker: TypeAlias = Callable[[Reply], None]
+
+
+def new_call(
+    request_id: bytes,
+    target: str,
+    body: object = None,
+    *,
+    timeout: float | None,
+    flags: int = 0,
+    schema_id: int = 0,
+    attachments: Iterable[object] = (),
+    traceparent: str = "",
+) -> Call:
+    """The request for a target `service/method` and a body of any kind.
+
+    Everything is judged here, where its caller gets the error: BadFrame, what `encode` raises, and what `time_limit`
+    raises.
+    """
+    # The common case without a call of its own.
+    if timeout is not None and not (type(timeout) in _PLAIN_NUMBERS and 0 <= timeout <= TIMEOUT_MAX_S):
+        timeout = time_limit(timeout)
+    encoded = encode(body)
+    if attachments or schema_id:
+        encoded = with_attachments(encoded, attachments, schema_id)
+    return Call(
+        request_id=request_id,
+        service=_service(target),
+        content_type=encoded.content_type,
+        body=encoded.buffer,
+        schema_id=encoded.schema_id,
+        attachments=encoded.attachments,
+        traceparent=_traceparent(traceparent) if traceparent else b"",
+        flags=flags,
+        timeout=timeout,
+    )
+
+
+def time_limit(timeout: object) -> float | None:
+    """A caller's timeout as a session takes it: seconds, or None for `math.inf` too, as nobody waits for ever.
+
+    Raises TypeError for what is no number, ValueError for one that is no time.
+    """
+    if timeout is None:
+        return None
+    if not isinstance(timeout, Real):
+        raise TypeError(f"a timeout is a number of seconds or None, no {type(timeout).__name__}")
+    try:
+        seconds = float(timeout)
+    except OverflowError:
+        seconds = math.nan
+    if not seconds >= 0:
+        raise ValueError("a timeout is a number of seconds from 0 on, or None")
+    return min(seconds, TIMEOUT_MAX_S) if seconds != math.inf else None
+
+
+def flags_of(*, idempotent: bool, wait: bool) -> int:
+    """The flags for a caller's wishes."""
+    return (_IDEMPOTENT if idempotent else 0) | (_WAIT if wait else 0)
+
+
+class Calls:
+    """A client's session on the running loop, and who waits for what. Not for use from other threads."""
+
+    def __init__(self, address: BusAddress, limits: Limits, new_id: IdSource) -> None:
+        self._address = address
+        self._new_id = new_id
+        self.loop = asyncio.get_running_loop()
+        self._turn_every = max(1, limits.partials_unread // _TURNS)
+        self._waiters: dict[bytes, Waiter] = {}
+        self._parts: dict[bytes, PartTaker] = {}
+        self.session = ClientSession(
+            new_id=new_id, random=random.random, now=time.monotonic(), limits=limits, address=address.text
+        )
+        self._connection = Connection(address, self.session, self._carry_out, limits, _LOG)
+
+    def start(self, call: Call, waiter: Waiter, part: PartTaker | None = None) -> None:
+        """Sends the request; `waiter` gets its outcome and `part` the items of a streamed reply."""
+        if waiter.done():
+            return
+        self._waiters[call.request_id] = waiter
+        if part is not None:
+            self._parts[call.request_id] = part
+        try:
+            effects = self.session.request(call, time.monotonic())
+        except Exception as error:  # noqa: BLE001  # whatever it is belongs to who waits for this request
+            self._abandon(call.request_id, error)
+        else:
+            self._connection.carry_out(effects)
+
+    def ping(self, timeout: float | None, waiter: Waiter) -> None:
+        """Asks the broker for a sign of life."""
+        self.start(Call(request_id=self._new_id(), timeout=timeout, command=Command.HEARTBEAT), waiter)
+
+    def cancel(self, request_id: bytes) -> None:
+        """Gives the request up, if it is still open."""
+        self._connection.carry_out(self.session.cancel(request_id, time.monotonic()))
+
+    def took(self, request_id: bytes) -> None:
+        """An item of the streamed reply was read."""
+        self.session.took(request_id)
+
+    def close(self) -> None:
+        """Cancels what is open and closes the socket, without waiting."""
+        self._connection.carry_out(self.session.close(time.monotonic()))
+
+    def end(self) -> None:
+        """After `close`: returns when what was sent has left, or half a second is over. For any thread."""
+        self._connection.end()
+
+    def _abandon(self, request_id: bytes, error: Exception) -> None:
+        """A request that could not be begun, as its buffer was released before its turn came."""
+        with suppress(InvalidStateError):  # cancelled in this very moment
+            self._waiters[request_id].set_exception(unsendable(error))
+        self.cancel(request_id)
+        self._waiters.pop(request_id, None)
+        self._parts.pop(request_id, None)
+
+    def _carry_out(self, effect: Effect) -> None:
+        if type(effect) is Outcome:
+            self._resolve(effect.request_id, effect.result)
+        elif isinstance(effect, Part):
+            self._parts[effect.request_id](Reply(effect.message))
+            self._give_a_turn(effect.unread)
+        elif isinstance(effect, Waiting):
+            _LOG.warning("waiting for a broker: %s", effect.reason)
+        elif isinstance(effect, Linked):
+            self._log_link(effect)
+        elif isinstance(effect, Closed):
+            self._connection.close()
+
+    def _resolve(self, request_id: bytes, result: Message | HootError | None) -> None:
+        waiter = self._waiters.pop(request_id)
+        if self._parts:
+            self._parts.pop(request_id, None)
+        if waiter.done():
+            return
+        try:
+            if isinstance(result, HootError):
+                waiter.set_exception(result)
+            else:
+                waiter.set_result(None if result is None else Reply(result))
+        except InvalidStateError:  # `suppress` costs more than all else here
+            # A future of another thread, cancelled in this very moment.
+            pass
+        except SystemExit:
+            # Of a future's callback, which runs here; asyncio would end the client's thread with it.
+            _LOG.exception("a future's callback failed")
+
+    def _give_a_turn(self, unread: int) -> None:
+        """A stream's reader that falls behind gets time to read, more the further it is, before its stream is ended.
+
+        Items come in bursts, and neither a task of this loop nor another thread could read in the midst of one.
+        """
+        behind, rest = divmod(unread, self._turn_every)
+        if behind and not rest:
+            self._connection.pause(_TURN_S * 4 ** (behind - 1))
+
+    def _log_link(self, linked: Linked) -> None:
+        if linked.replaced:
+            _LOG.warning("another broker serves %s now", self._address.text)
+        elif linked.late:
+            _LOG.warning("the broker at %s is there", self._address.text)
+
+
+@lru_cache(_TARGETS_MAX)
+def _service(target: str) -> bytes:
+    service = target.encode("utf-8", "surrogateescape")
+    if len(service) > SERVICE_BYTES_MAX:
+        raise BadFrame(f"a target of {len(service)} bytes, more than {SERVICE_BYTES_MAX}")
+    return service
+
+
+def _traceparent(text: str) -> bytes:
+    traceparent = text.encode()
+    if len(traceparent) > TRACEPARENT_BYTES_MAX:
+        raise BadFrame(f"a traceparent of {len(traceparent)} bytes, more than {TRACEPARENT_BYTES_MAX}")
+    return traceparent

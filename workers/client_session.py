@@ -1,0 +1,392 @@
+"""A client's state machine: requests go in, messages to send and outcomes come out.
+
+It decides what happens to a request when the connection breaks, the broker is replaced, time runs out or a stream has a
+gap. Nothing here knows a socket, a clock or a thread: time, ids and chance are arguments.
+"""
+
+import math
+from collections.abc import Callable
+from enum import Enum
+from typing import ClassVar, Final
+
+import msgspec
+
+from hootbus.frames.errors import (
+    BrokerStopping,
+    Cancelled,
+    DeadlineExceeded,
+    HootError,
+    Overloaded,
+    WorkerLost,
+)
+from hootbus.frames.message import Message
+from hootbus.frames.options import NO_OPTIONS, U32_MAX, Options
+from hootbus.frames.protocol import Command, ContentType, Flag
+from hootbus.workers.deadlines import Deadlines
+from hootbus.workers.failure import error_of, unsendable
+from hootbus.workers.limits import Limits, backoff
+from hootbus.workers.link import Link, LinkState
+from hootbus.workers.session import (
+    Call,
+    Closed,
+    Connected,
+    Disconnected,
+    Dropped,
+    Effect,
+    Event,
+    Malformed,
+    Outcome,
+    Part,
+    Received,
+    Send,
+    Ticked,
+    Unsent,
+    Waiting,
+    no_drops,
+)
+
+# As plain numbers: `&` with an enum costs more than all else that is done with a flag.
+_IDEMPOTENT: Final[int] = Flag.IDEMPOTENT.value
+_ONE_WAY: Final[int] = Flag.ONE_WAY.value
+_PARTIALS: Final[int] = Flag.PARTIALS.value
+_WAIT: Final[int] = Flag.WAIT.value
+_RETRIED: Final = (Overloaded, BrokerStopping)
+_MS_PER_S: Final = 1000.0
+
+
+class Stage(Enum):
+    """Where a request is: with us (HELD, or PAUSED before another try), or SENT."""
+
+    HELD = "held"
+    SENT = "sent"
+    PAUSED = "paused"
+
+
+class Pending(msgspec.Struct, gc=False):
+    """A request without an outcome. `deadline` is on the session's clock.
+
+    A `patient` one was accepted by a broker that is gone: it waits for its service to come to the new one.
+    """
+
+    call: Call
+    size: int
+    deadline: float
+    stage: Stage = Stage.HELD
+    retries: int = 0
+    next_part: int = 0
+    unread: int = 0
+    patient: bool = False
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether it may be carried out twice. A ping may, and so may no stream that has begun to arrive."""
+        may = self.call.flags & _IDEMPOTENT or self.call.command is Command.HEARTBEAT
+        return bool(may) and self.next_part == 0
+
+
+class ClientSession:
+    """One client, from its first connection to its end.
+
+    Everything returns the effects to carry out in order. `dropped` counts by reason what came and was let go.
+    """
+
+    def __init__(
+        self,
+        *,
+        new_id: Callable[[], bytes],
+        random: Callable[[], float],
+        now: float,
+        limits: Limits | None = None,
+        address: str = "the bus address",
+    ) -> None:
+        self._limits = limits or Limits()
+        self._random = random
+        self._address = address
+        self._link = Link(self._limits, new_id, random, now)
+        self._pending: dict[bytes, Pending] = {}
+        self._bytes = 0
+        self._deadlines = Deadlines()
+        self._pauses = Deadlines()
+        self._closed = False
+        self.dropped = no_drops()
+        self.retried = 0
+
+    def __len__(self) -> int:
+        """Requests without an outcome."""
+        return len(self._pending)
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes of the bodies and attachments of the requests without an outcome."""
+        return self._bytes
+
+    @property
+    def timer_entries(self) -> int:
+        """Entries kept for deadlines and retries, stale ones included."""
+        return self._deadlines.entries + self._pauses.entries
+
+    @property
+    def link(self) -> LinkState:
+        """Whether the broker is there."""
+        return self._link.state
+
+    @property
+    def instance(self) -> bytes:
+        """The broker's instance id, b"" while unknown."""
+        return self._link.instance
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """What follows from an event."""
+        return self._EVENTS[type(event)](self, event, now)
+
+    def request(self, call: Call, now: float) -> list[Effect]:
+        """A new request. Its id must not be in flight."""
+        assert call.request_id not in self._pending, "a request id is used once at a time"
+        size = len(call.body) + sum(map(len, call.attachments)) if call.attachments else len(call.body)
+        if refusal := self._refusal(size):
+            return [Outcome(call.request_id, refusal)]
+        deadline = now + (self._limits.request_timeout_s if call.timeout is None else call.timeout)
+        self._deadlines.set(call.request_id, deadline)
+        pending = Pending(call, size, deadline)
+        self._pending[call.request_id] = pending
+        self._bytes += size
+        return self._send(pending, now) if self._link.state is LinkState.UP else []
+
+    def cancel(self, request_id: bytes, now: float) -> list[Effect]:
+        """The caller does not want it any more. Nothing, if it has its outcome already."""
+        pending = self._pending.get(request_id)
+        return [] if pending is None else self._give_up(pending, Cancelled("the caller gave the request up"))
+
+    def took(self, request_id: bytes) -> None:
+        """The caller has read one item of a streamed reply."""
+        pending = self._pending.get(request_id)
+        if pending is not None and pending.unread:
+            pending.unread -= 1
+
+    def close(self, now: float) -> list[Effect]:
+        """Ends the client: every request still open is cancelled."""
+        self._closed = True
+        effects: list[Effect] = []
+        for pending in list(self._pending.values()):
+            effects += self._give_up(pending, Cancelled("the client was closed"))
+        return [*effects, Closed()]
+
+    def wake_at(self) -> float | None:
+        """When the next Ticked is due, None if only an event can change anything."""
+        moments = [
+            moment
+            for moment in (self._deadlines.next(), self._pauses.next(), self._link.wake_at())
+            if moment is not None
+        ]
+        return min(moments, default=None)
+
+    # Events.
+
+    def _connected(self, event: Event, now: float) -> list[Effect]:
+        return [self._hello()] if self._link.connected(now) else []
+
+    def _disconnected(self, event: Event, now: float) -> list[Effect]:
+        self._link.disconnected(now)
+        return []
+
+    def _ticked(self, event: Event, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for request_id in self._deadlines.due(now):
+            pending = self._pending[request_id]
+            effects += self._give_up(pending, self._too_late(pending))
+        for request_id in self._pauses.due(now):
+            pending = self._pending[request_id]
+            pending.stage = Stage.HELD
+            if self._link.state is LinkState.UP:
+                effects += self._send(pending, now)
+        if self._link.greeting_due(now):
+            effects.append(self._hello())
+        if self._link.warning_due(now):
+            effects.append(Waiting(f"no broker at {self._address}"))
+        return effects
+
+    def _malformed(self, event: Event, now: float) -> list[Effect]:
+        return self._drop(Dropped.BAD_FRAME)
+
+    def _unsent(self, event: Event, now: float) -> list[Effect]:
+        """Certainly not carried out, so it may go out again whatever it is, unless it is what cannot be sent."""
+        assert isinstance(event, Unsent)
+        pending = self._pending.get(event.message.request_id)
+        if pending is None or pending.stage is not Stage.SENT or event.message.command is not pending.call.command:
+            return []
+        if event.error is not None:
+            return self._end(pending, unsendable(event.error))
+        if self._link.state is LinkState.UP:
+            return self._end(pending, Overloaded("the socket does not take the request"))
+        pending.stage = Stage.HELD
+        return []
+
+    def _received(self, event: Event, now: float) -> list[Effect]:
+        assert isinstance(event, Received)
+        message = event.message
+        if message.command is Command.REPLY:
+            return self._reply(message, now)
+        handler = self._COMMANDS.get(message.command)
+        return self._drop(Dropped.UNEXPECTED) if handler is None else handler(self, message, now)
+
+    # Messages.
+
+    def _heartbeat(self, message: Message, now: float) -> list[Effect]:
+        if self._link.state is LinkState.GREETING and message.request_id == self._link.greeting:
+            return self._linked(bytes(message.body), now)
+        pending = self._pending.get(message.request_id)
+        if pending is not None and pending.call.command is Command.HEARTBEAT:
+            return self._end(pending, message)
+        # A repeated answer to a hello, or one that came too late: it says nothing new.
+        return []
+
+    def _reply(self, message: Message, now: float) -> list[Effect]:
+        pending = self._pending.get(message.request_id)
+        if pending is None:
+            return self._drop(Dropped.LATE_REPLY)
+        if pending.call.command is not Command.REQUEST:
+            return self._drop(Dropped.UNEXPECTED)
+        error = error_of(message)
+        if error is None:
+            gap = self._gap_before(pending, message) if pending.call.flags & _PARTIALS else None
+            return self._end(pending, gap or message)
+        if isinstance(error, _RETRIED) and self._pause(pending, now):
+            return []
+        return self._end(pending, error)
+
+    def _partial(self, message: Message, now: float) -> list[Effect]:
+        pending = self._pending.get(message.request_id)
+        if pending is None or not pending.call.flags & _PARTIALS:
+            return self._drop(Dropped.LATE_PARTIAL)
+        sequence = message.options.sequence if message.options is not None else 0
+        if sequence < pending.next_part:
+            return self._drop(Dropped.REPEATED_PARTIAL)
+        if gap := self._gap_before(pending, message):
+            return self._give_up(pending, gap)
+        if pending.unread >= self._limits.partials_unread:
+            return self._give_up(pending, Overloaded(f"{pending.unread} items of the stream are unread"))
+        pending.next_part += 1
+        pending.unread += 1
+        return [Part(message.request_id, message, pending.unread)]
+
+    # The link.
+
+    def _hello(self) -> Send:
+        return Send(Message((), Command.HEARTBEAT, ContentType.EMPTY, self._link.greeting, options=NO_OPTIONS))
+
+    def _linked(self, instance: bytes, now: float) -> list[Effect]:
+        """The broker is there: what it may not have gets sent, what its predecessor had is lost or tried again."""
+        linked = self._link.answered(instance)
+        effects: list[Effect] = [linked]
+        for pending in list(self._pending.values()):
+            if pending.stage is Stage.HELD:
+                effects += self._send(pending, now)
+            elif pending.stage is Stage.SENT and pending.idempotent:
+                # The broker's successor may know this client before it knows the workers.
+                pending.patient = pending.patient or linked.replaced
+                effects += self._send(pending, now)
+            elif pending.stage is Stage.SENT and linked.replaced:
+                lost = WorkerLost("the broker was replaced; whether the request was carried out is not known")
+                effects += self._end(pending, lost)
+        return effects
+
+    # Requests.
+
+    def _refusal(self, size: int) -> HootError | None:
+        if self._closed:
+            return Cancelled("the client is closed")
+        if len(self._pending) >= self._limits.requests:
+            return Overloaded(f"{len(self._pending)} requests of this client are in flight")
+        if self._bytes + size > self._limits.request_bytes and self._pending:
+            return Overloaded(f"{self._bytes} bytes of this client's requests are in flight")
+        return None
+
+    def _send(self, pending: Pending, now: float) -> list[Effect]:
+        call = pending.call
+        pending.stage = Stage.SENT
+        flags = call.flags | _WAIT if pending.patient else call.flags
+        # Without a timeout of the caller's the broker's own holds; ours is for when the broker's word gets lost.
+        left = 0 if call.timeout is None else _milliseconds(pending.deadline - now)
+        message = Message(
+            (),
+            call.command,
+            call.content_type,
+            call.request_id,
+            call.service,
+            call.traceparent,
+            call.body,
+            Options(left, flags, 0, call.schema_id),
+            call.attachments,
+        )
+        if call.flags & _ONE_WAY:
+            return [Send(message), *self._end(pending, None)]
+        return [Send(message)]
+
+    def _pause(self, pending: Pending, now: float) -> bool:
+        """Whether the request is tried again after a while, under the same id."""
+        if not pending.idempotent or pending.retries >= self._limits.retries:
+            return False
+        again_at = now + backoff(pending.retries, self._random(), self._limits)
+        if again_at >= pending.deadline:
+            return False
+        pending.retries += 1
+        pending.stage = Stage.PAUSED
+        self.retried += 1
+        self._pauses.set(pending.call.request_id, again_at)
+        return True
+
+    def _gap_before(self, pending: Pending, message: Message) -> Overloaded | None:
+        """The error if an item of the stream is missing in front of this PARTIAL or closing REPLY."""
+        if not pending.call.flags & _PARTIALS:
+            return None
+        sequence = message.options.sequence if message.options is not None else 0
+        if sequence <= pending.next_part:
+            return None
+        return Overloaded(f"partial {pending.next_part} was lost")
+
+    def _too_late(self, pending: Pending) -> DeadlineExceeded:
+        timeout = pending.call.timeout
+        after = f"no reply within {self._limits.request_timeout_s if timeout is None else timeout} s"
+        if pending.stage is Stage.HELD:
+            return DeadlineExceeded(f"{after}: there was no broker at {self._address}")
+        return DeadlineExceeded(after)
+
+    def _give_up(self, pending: Pending, error: HootError) -> list[Effect]:
+        """Ends it at our end, and tells the broker if it may have it."""
+        effects = self._end(pending, error)
+        if pending.stage is Stage.HELD or pending.call.command is not Command.REQUEST:
+            return effects
+        cancel = Message((), Command.CANCEL, ContentType.EMPTY, pending.call.request_id, options=NO_OPTIONS)
+        return [*effects, Send(cancel)] if self._link.state is LinkState.UP else effects
+
+    def _end(self, pending: Pending, result: Message | HootError | None) -> list[Effect]:
+        request_id = pending.call.request_id
+        del self._pending[request_id]
+        self._bytes -= pending.size
+        self._deadlines.discard(request_id)
+        if pending.stage is Stage.PAUSED:
+            self._pauses.discard(request_id)
+        return [Outcome(request_id, result)]
+
+    def _drop(self, reason: Dropped) -> list[Effect]:
+        self.dropped[reason] += 1
+        return []
+
+    _EVENTS: ClassVar[dict[type, Callable[["ClientSession", Event, float], list[Effect]]]] = {
+        Connected: _connected,
+        Disconnected: _disconnected,
+        Received: _received,
+        Malformed: _malformed,
+        Unsent: _unsent,
+        Ticked: _ticked,
+    }
+    _COMMANDS: ClassVar[dict[Command, Callable[["ClientSession", Message, float], list[Effect]]]] = {
+        Command.HEARTBEAT: _heartbeat,
+        Command.PARTIAL: _partial,
+    }
+
+
+def _milliseconds(seconds: float) -> int:
+    """Time left as the options say it: whole milliseconds, rounded up, as 0 would mean none."""
+    left = math.ceil(seconds * _MS_PER_S)
+    return left if 0 < left <= U32_MAX else 1 if left <= 0 else U32_MAX

@@ -1,0 +1,176 @@
+"""What a message carries, read where the network put it: the common face of Request, Reply and Event.
+
+This is the one place where a body that is not what it claims becomes the wire's `bad_body`.
+"""
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+
+from hootbus.frames.errors import BadBody
+from hootbus.frames.message import Buffer, Message
+from hootbus.frames.protocol import ContentType
+from hootbus.schemas import BodyError, StructType, array, find_fault, read_capnp, read_json, schema_of, segments
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from hootbus.schemas import Reader, Segments
+
+T = TypeVar("T")
+
+# A reader's errors while a field is read name no content type; these are the ones a body can be refused with.
+_KIND: Final = {
+    ContentType.EMPTY: "empty",
+    ContentType.CAPNPROTO: "Cap'n Proto",
+    ContentType.RAW_BINARY: "raw bytes",
+    ContentType.JSON: "JSON",
+}
+
+
+def bad_body(error: Exception) -> BadBody:
+    """The wire's error for what a body was found to be."""
+    return BadBody(str(error))
+
+
+class Content:
+    """A body with its content type, and the attachments that go with it.
+
+    Everything is a view of received memory, or made from it; nothing is copied but what `json` decodes. Views stay
+    valid as long as they live: they hold the frame.
+    """
+
+    __slots__ = ("_buffer", "_content_type", "_received_attachments", "_schema", "_schema_id", "_segments")
+
+    def __init__(
+        self,
+        content_type: ContentType,
+        buffer: Buffer,
+        schema_id: int = 0,
+        attachments: tuple[Buffer, ...] = (),
+    ) -> None:
+        self._content_type = content_type
+        self._buffer = buffer
+        self._schema_id = schema_id
+        self._received_attachments = attachments
+        self._schema: StructType | None = None
+        self._segments: Segments | None = None
+
+    @property
+    def content_type(self) -> ContentType:
+        """What the body is."""
+        return self._content_type
+
+    @property
+    def schema_id(self) -> int:
+        """The 64-bit type id of a Cap'n Proto body's root struct, 0 where its sender did not say."""
+        return self._schema_id
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body."""
+        return len(self._buffer)
+
+    @property
+    def raw(self) -> memoryview:
+        """The body's bytes, read-only, whatever it is."""
+        return _view(self._buffer)
+
+    @property
+    def attachments(self) -> tuple[memoryview, ...]:
+        """The frames behind the body, read-only views in the order they were sent."""
+        return tuple(map(_view, self._received_attachments))
+
+    @property
+    def body(self) -> Any:  # noqa: ANN401  # any JSON value is possible
+        """The body as far as it explains itself: JSON decoded, None if empty, else a view of the bytes."""
+        if self._content_type is ContentType.JSON:
+            return self.json()
+        return None if self._content_type is ContentType.EMPTY else self.raw
+
+    @overload
+    def json(self) -> Any: ...  # noqa: ANN401  # any JSON value is possible
+    @overload
+    def json(self, type: type[T]) -> T: ...
+    def json(self, type: Any = Any) -> Any:
+        """The JSON body, checked against `type` if given (a `msgspec.Struct` or what msgspec converts to).
+
+        Raises BadBody, whose text says where it does not fit.
+        """
+        self._expect(ContentType.JSON)
+        try:
+            return read_json(self._buffer, type)
+        except BodyError as error:
+            raise bad_body(error) from error
+
+    def capnp(self, schema: StructType) -> "Reader":
+        """A reader over the body itself, for a struct of a loaded `.capnp` file.
+
+        Only its root is checked here: a malformed field raises `hootbus.schemas.CapnpError` when it is read. Raises
+        BadBody.
+        """
+        self._schema = schema
+        try:
+            return read_capnp(self._parts(), schema)
+        except BodyError as error:
+            raise bad_body(error) from error
+
+    def array(self, field: str, schema: StructType | None = None) -> "np.ndarray[tuple[int], np.dtype[Any]]":
+        """A read-only view of a list of numbers, over the received frame.
+
+        Shape (n,), dtype of the schema's element, no copy. `field` may lead through structs: "clip.left.samples". The
+        schema is the one given, else the one the body was read as or a handler's annotation names, else the one the
+        sender has named by its type id, if this process has loaded it. Raises BadBody if the bytes do not hold such a
+        list, LookupError if no schema is known, `hootbus.schemas.FieldError` if it has no such field.
+        """
+        try:
+            # First of all: without a Cap'n Proto body no schema would help.
+            parts = self._parts()
+            schema = schema or self._known_schema()
+            if schema is None:
+                raise LookupError(
+                    f"array({field!r}): no schema given, and type id {self._schema_id:#018x} is not loaded"
+                )
+            return array(parts, schema, field)
+        except BodyError as error:
+            raise bad_body(error) from error
+
+    def fault(self) -> BadBody | None:
+        """What is wrong with a Cap'n Proto body, None if nothing is. It is read to its end, so ask in need only."""
+        if self._content_type is not ContentType.CAPNPROTO:
+            return None
+        try:
+            error = find_fault(self._parts(), self._known_schema())
+        except BodyError as no_message:
+            error = no_message
+        return bad_body(error) if error is not None else None
+
+    def _known_schema(self) -> "StructType | None":
+        return self._schema or schema_of(self._schema_id)
+
+    def _parts(self) -> "Segments":
+        """The segments of a Cap'n Proto body: found once, so that it is counted once as read in place or copied."""
+        if self._segments is None:
+            self._expect(ContentType.CAPNPROTO)
+            self._segments = segments(self._buffer)
+        return self._segments
+
+    def _expect(self, content_type: ContentType) -> None:
+        if self._content_type is not content_type:
+            raise BadBody(f"the body is {_KIND[self._content_type]}, not {_KIND[content_type]}")
+
+
+class Reply(Content):
+    """The reply to a request, or one item of a streamed reply."""
+
+    __slots__ = ()
+
+    def __init__(self, message: Message) -> None:
+        options = message.options
+        schema_id = options.schema_id if options is not None else 0
+        super().__init__(message.content_type, message.body, schema_id, message.attachments)
+
+    def __repr__(self) -> str:
+        return f"<Reply of {self.size} bytes, {self._content_type.name}>"
+
+
+def _view(buffer: Buffer) -> memoryview:
+    return memoryview(buffer).toreadonly()

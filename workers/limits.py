@@ -1,0 +1,43 @@
+"""Every bound and interval of a peer, with its default. Reaching a bound is an error somebody sees, and is counted."""
+
+import msgspec
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts, bytes and seconds that the sessions and their shells keep to."""
+
+    # Requests of one client without an outcome, and the bytes of their bodies; beyond them `overloaded`.
+    requests: int = 100_000
+    request_bytes: int = 1024 * 1024 * 1024
+    # Items of a streamed reply that arrived and nobody has read; beyond them the stream ends with `overloaded`.
+    partials_unread: int = 256
+    # How often an idempotent request is sent again after `overloaded` or `broker_stopping`.
+    retries: int = 4
+    # Messages that wait in front of a full socket.
+    outbox: int = 250_000
+    # Messages taken from a socket before other work on the loop gets its turn.
+    receive_batch: int = 32
+    # Items that a generator on a thread may be ahead of the socket.
+    partials_ahead: int = 64
+
+    backoff_s: float = 0.05
+    backoff_max_s: float = 5.0
+    # A hello or READY without an answer is sent again after this time.
+    greeting_interval_s: float = 1.0
+    heartbeat_interval_s: float = 1.0
+    # How long a broker may be missing before it is said aloud.
+    patience_s: float = 1.0
+    # How long a worker may take to finish what it has when it stops.
+    drain_timeout_s: float = 30.0
+    # For requests whose caller gives no timeout, as the broker's own: nobody waits for ever.
+    request_timeout_s: float = 3600.0
+    # How long a closing socket may take to hand over what was sent.
+    linger_s: float = 0.5
+
+
+def backoff(attempt: int, jitter: float, limits: Limits) -> float:
+    """Seconds before try number `attempt` (from 0) is repeated: exponential, capped, spread over its whole width.
+
+    `jitter` is a random number in [0, 1), so that peers that failed together do not come back together.
+    """
+    return jitter * min(limits.backoff_max_s, limits.backoff_s * 2.0 ** min(attempt, 32))

@@ -1,0 +1,145 @@
+"""From what a program returns or passes to what goes into the frames."""
+
+import operator
+from collections.abc import Iterable
+from typing import Any, Final
+
+import numpy as np
+
+from hootbus.frames.errors import BadFrame
+from hootbus.frames.message import Buffer
+from hootbus.frames.protocol import ATTACHMENTS_MAX, MESSAGE_BYTES_MAX, ContentType
+from hootbus.schemas import (
+    BodyError,
+    CapnpBody,
+    CapnpError,
+    StructType,
+    build,
+    is_builder,
+    is_reader,
+    type_id,
+    write_capnp,
+    write_json,
+)
+from hootbus.workers.content import Content
+from hootbus.workers.session import EMPTY_BODY, Body
+
+_TYPE_ID_MAX: Final = 2**64 - 1
+_JSON_TYPES: Final = (dict, list, str, int, float, tuple)
+_BUFFER_TYPES: Final = (bytes, bytearray, memoryview, np.ndarray)
+
+
+class Response:
+    """A handler's result with attachments: further frames that go with the body, sent without being looked into.
+
+    `body` is anything a handler may return; `attachments` are buffers, at most 64.
+    """
+
+    __slots__ = ("attachments", "body", "schema_id")
+
+    def __init__(self, body: object = None, *, attachments: Iterable[object] = (), schema_id: int = 0) -> None:
+        self.body = body
+        self.attachments = tuple(attachments)
+        self.schema_id = schema_id
+
+
+def encode(value: object, returns: StructType | None = None) -> Body:
+    """The body for a value: None is empty, a buffer raw, a Cap'n Proto message or CapnpBody capnp, all else JSON.
+
+    A dict becomes a message of `returns`, if that is given. A buffer is not copied: leave it as it is until the
+    message is answered. Raises TypeError for what is none of them, CapnpError for a reader of malformed bytes, what
+    pycapnp raises for a dict that is no such message, and BadFrame for more than a broker takes: too large a frame
+    would cost the connection without a word.
+    """
+    body = _encode(value, returns)
+    if body.attachments:
+        return with_attachments(body, ())
+    if len(body.buffer) > MESSAGE_BYTES_MAX:
+        raise BadFrame(f"a body of {len(body.buffer)} bytes, more than {MESSAGE_BYTES_MAX}")
+    return body
+
+
+def with_attachments(body: Body, attachments: Iterable[object], schema_id: int = 0) -> Body:
+    """The body with further attachments, and `schema_id` in place of its own if that is not 0.
+
+    Raises as `encode`, and ValueError for a schema id of more than 64 bits.
+    """
+    if schema_id:
+        schema_id = as_type_id(schema_id)
+    frames = (*body.attachments, *map(as_buffer, attachments))
+    if len(frames) > ATTACHMENTS_MAX:
+        raise BadFrame(f"{len(frames)} attachments, more than {ATTACHMENTS_MAX}")
+    size = len(body.buffer) + sum(map(len, frames))
+    if size > MESSAGE_BYTES_MAX:
+        raise BadFrame(f"a body and attachments of {size} bytes, more than {MESSAGE_BYTES_MAX}")
+    return Body(body.content_type, body.buffer, schema_id or body.schema_id, frames)
+
+
+def _encode(value: object, returns: StructType | None) -> Body:
+    kind = type(value)
+    if kind is dict:
+        return _struct(value, returns) if returns is not None else Body(ContentType.JSON, write_json(value))
+    if kind is bytes:
+        return Body(ContentType.RAW_BINARY, value)  # type: ignore[arg-type]  # bytes, as its type was just compared
+    if value is None:
+        return EMPTY_BODY
+    if kind is memoryview:
+        return Body(ContentType.RAW_BINARY, as_buffer(value))
+    if isinstance(value, Response):
+        return with_attachments(_encode(value.body, returns), value.attachments, value.schema_id)
+    if is_builder(value) or is_reader(value):
+        return _capnp(value)
+    if isinstance(value, Content):
+        return Body(value._content_type, value._buffer, value._schema_id, value._received_attachments)
+    if isinstance(value, _BUFFER_TYPES):
+        return Body(ContentType.RAW_BINARY, as_buffer(value))
+    if isinstance(value, CapnpBody):
+        return Body(ContentType.CAPNPROTO, as_buffer(value.buffer), as_type_id(value.type_id))
+    if isinstance(value, np.generic):
+        return Body(ContentType.JSON, write_json(value))
+    if not isinstance(value, _JSON_TYPES) and _is_buffer(value):
+        return Body(ContentType.RAW_BINARY, as_buffer(value))
+    return Body(ContentType.JSON, write_json(value))
+
+
+def as_type_id(value: object) -> int:
+    """A schema's 64-bit type id. Raises TypeError or ValueError for what is none: the options could not say it."""
+    type_id = operator.index(value)  # type: ignore[arg-type]  # raises TypeError for what is no whole number
+    if not 0 <= type_id <= _TYPE_ID_MAX:
+        raise ValueError(f"a schema id is a number from 0 to {_TYPE_ID_MAX}")
+    return type_id
+
+
+def as_buffer(value: object) -> Buffer:
+    """A buffer whose length is its bytes. Raises TypeError for what is none, or does not lie in one piece."""
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, memoryview):
+        value = memoryview(value)  # type: ignore[arg-type]  # raises TypeError for what is no buffer
+    if not value.c_contiguous:
+        raise TypeError("a buffer with gaps cannot be sent; numpy.ascontiguousarray makes one without")
+    if value.format == "B" and value.ndim == 1:
+        return value
+    # A view of no elements cannot be cast.
+    return value.cast("B") if value.nbytes else b""
+
+
+def _capnp(value: Any) -> Body:  # noqa: ANN401  # pycapnp's builders and readers have no static type
+    try:
+        written = write_capnp(value)
+    except BodyError as error:
+        # A BodyError would blame the sender of the request that is answered; whose bytes these are is not known here.
+        raise CapnpError(error.reason) from error
+    return Body(ContentType.CAPNPROTO, written, int(value.schema.node.id))
+
+
+def _struct(value: Any, returns: StructType) -> Body:  # noqa: ANN401  # a dict of whatever the schema says
+    return Body(ContentType.CAPNPROTO, write_capnp(build(returns, value)), type_id(returns))
+
+
+def _is_buffer(value: object) -> bool:
+    try:
+        memoryview(value).release()  # type: ignore[arg-type]  # that is the question
+    except TypeError:
+        return False
+    return True

@@ -1,0 +1,116 @@
+"""What a handler gets: the request's content, and what it must know to stop in time."""
+
+import threading
+import time
+from typing import Final
+
+from hootbus.frames.message import Message
+from hootbus.frames.protocol import Flag
+from hootbus.schemas import StructType
+from hootbus.workers.content import Content
+
+_MS_PER_S: Final = 1000.0
+
+
+class Cancellation:
+    """Whether nobody waits for the result any more. True or false as it stands; `wait` for it on a thread."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def __bool__(self) -> bool:
+        return self._event.is_set()
+
+    def is_set(self) -> bool:
+        """The same as its truth."""
+        return self._event.is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until it is set, at most `timeout` seconds; whether it is."""
+        return self._event.wait(timeout)
+
+
+class Request(Content):
+    """One request, as its handler sees it."""
+
+    __slots__ = ("_aborted", "_cancellation", "_message", "_received_at", "method")
+
+    def __init__(self, message: Message, method: str, received_at: float, schema: StructType | None = None) -> None:
+        options = message.options
+        schema_id = options.schema_id if options is not None else 0
+        super().__init__(message.content_type, message.body, schema_id, message.attachments)
+        self.method = method
+        self._schema = schema
+        self._message = message
+        self._received_at = received_at
+        self._aborted = False
+        self._cancellation: Cancellation | None = None
+
+    def __repr__(self) -> str:
+        return f"<Request {self.service}/{self.method} of {self.size} bytes, {self._content_type.name}>"
+
+    @property
+    def id(self) -> bytes:
+        """The request's 16 bytes, as the broker names it to this worker."""
+        return self._message.request_id
+
+    @property
+    def service(self) -> str:
+        """The service asked for."""
+        return self._message.service.partition(b"/")[0].decode("utf-8", "replace")
+
+    @property
+    def traceparent(self) -> str:
+        """The W3C traceparent its client sent, empty for none."""
+        return self._message.traceparent.decode("utf-8", "replace")
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether it may be carried out more than once."""
+        return self._has(Flag.IDEMPOTENT.value)
+
+    @property
+    def streams(self) -> bool:
+        """Whether its client takes the items of a generator one by one."""
+        return self._has(Flag.PARTIALS.value)
+
+    @property
+    def deadline(self) -> float | None:
+        """The moment on `time.monotonic()`'s clock after which nobody waits, None for none."""
+        options = self._message.options
+        if options is None or not options.deadline_ms:
+            return None
+        return self._received_at + options.deadline_ms / _MS_PER_S
+
+    def time_left(self) -> float | None:
+        """Seconds until the deadline, 0 if it is over, None if there is none."""
+        deadline = self.deadline
+        return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+    @property
+    def cancelled(self) -> Cancellation:
+        """True once the client has cancelled, the deadline is over, or the broker is lost: stop working on it."""
+        # Made on first use, as an Event costs more than a small handler. Whichever of this thread and the aborting
+        # one comes second sees what the first has done.
+        if self._cancellation is None:
+            self._cancellation = Cancellation()
+            if self._aborted:
+                self._cancellation._event.set()
+        return self._cancellation
+
+    def abort(self) -> None:
+        """Sets `cancelled`. The worker calls it."""
+        self._aborted = True
+        if self._cancellation is not None:
+            self._cancellation._event.set()
+
+    @property
+    def aborted(self) -> bool:
+        """As `cancelled`, without the means to wait."""
+        return self._aborted
+
+    def _has(self, flag: int) -> bool:
+        options = self._message.options
+        return options is not None and bool(options.flags & flag)

@@ -1,0 +1,434 @@
+"""What a program embeds to offer a service."""
+
+import asyncio
+import inspect
+import logging
+import os
+import random
+import re
+import signal
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, nullcontext, suppress
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final, TypeAlias, TypeVar, overload
+
+import msgspec
+
+from hootbus.frames.address import resolve_address
+from hootbus.frames.errors import HootError
+from hootbus.frames.message import Message
+from hootbus.frames.options import U32_MAX
+from hootbus.frames.protocol import EXTENSION_VERSION, SERVICE_BYTES_MAX
+from hootbus.schemas import COPIES, Method, Registration, write_registration
+from hootbus.workers.connection import Connection, IdSource, new_identity
+from hootbus.workers.execution import Execution
+from hootbus.workers.handler import SERVICE_NAME, Function, Kind, Methods, inspect_handler
+from hootbus.workers.limits import Limits
+from hootbus.workers.mailbox import Mailbox
+from hootbus.workers.session import Abort, Body, Closed, Dropped, Effect, Linked, Refused, Start, Waiting
+from hootbus.workers.worker_session import WorkerSession
+
+F = TypeVar("F", bound=Function)
+Hook: TypeAlias = Callable[[], Awaitable[object] | object]
+H = TypeVar("H", bound=Hook)
+
+_LOG: Final = logging.getLogger("hootbus.worker")
+_MS_PER_S: Final = 1000
+_SLOTS_THREAD: Final = 4
+_SLOTS_ASYNC: Final = 64
+_SLOTS_INLINE: Final = 256
+# How long handlers that were told to stop are waited for, once nobody waits for their results.
+_STOP_TIMEOUT_S: Final = 1.0
+# As the registration can say them: u32 milliseconds, and a name with the process's number behind the service.
+_LOST_AFTER_MAX_S: Final = U32_MAX // _MS_PER_S
+_NAME_SERVICE_MAX: Final = 200
+
+
+class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker has done. `in_place` and `copied` count bodies read as Cap'n Proto, in the whole process."""
+
+    requests: int
+    errors: int
+    cancelled: int
+    running: int
+    surplus: int
+    in_place: int
+    copied: int
+    dropped: dict[str, int]
+
+
+class Worker:
+    """Offers a service: its methods, run for the requests that a broker hands over.
+
+    `slots` is how many requests it takes at once (4 if any method is a plain function, else 64 if any is async, else
+    256). `lost_after` is the silence in seconds after which the broker may count it as lost; a busy worker is not
+    silent. `name` is for people. `drain_timeout` is how long it may take to finish what it has when it stops.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        address: str | None = None,
+        *,
+        slots: int | None = None,
+        name: str | None = None,
+        lost_after: float = 60.0,
+        drain_timeout: float | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        if not re.fullmatch(SERVICE_NAME, service) or len(service) > SERVICE_BYTES_MAX:
+            raise ValueError(f"{service!r} is no service name; use a-z, 0-9, '.', '_' and '-'")
+        if slots is not None and not 1 <= slots <= U32_MAX:
+            raise ValueError(f"a worker has from 1 to {U32_MAX} slots, not {slots}")
+        if not 0 <= lost_after <= _LOST_AFTER_MAX_S:
+            raise ValueError(f"lost_after is a number of seconds from 0 to {_LOST_AFTER_MAX_S}, not {lost_after}")
+        self.service = service
+        # Of a long service its beginning, as a default must not be out of bounds.
+        self.name = name or f"{service[:_NAME_SERVICE_MAX]}-{os.getpid()}"
+        self._address = address
+        self._slots = slots
+        self._lost_after = lost_after
+        self._limits = limits or Limits()
+        self._drain_timeout = self._limits.drain_timeout_s if drain_timeout is None else _drain_time(drain_timeout)
+        self._methods = Methods(service)
+        self._start_hooks: list[Hook] = []
+        self._stop_hooks: list[Hook] = []
+        self._identity: bytes | None = None
+        self._service: _Service | None = None
+        # From before `on_start` until after `on_stop`. A stop that is asked for meanwhile is kept, as `on_start` may
+        # still be at work; any other has nothing to stop.
+        self._serving = False
+        self._stop_asked = False
+        self._thread: threading.Thread | None = None
+        self._ended: Future[None] = Future()
+
+    # What it offers.
+
+    @overload
+    def method(self, function: F, /) -> F: ...
+    @overload
+    def method(self, *, inline: bool = False, name: str | None = None, default: bool = False) -> Callable[[F], F]: ...
+    def method(
+        self, function: F | None = None, *, inline: bool = False, name: str | None = None, default: bool = False
+    ) -> F | Callable[[F], F]:
+        """Offers the function as a method, under its own name unless another is given.
+
+        A `def` runs on a thread, an `async def` as a task, a generator's items stream to the caller. `inline` runs a
+        `def` of a few microseconds where the message was received. `default` takes requests that name no method.
+
+        Its argument is what its annotation says: `Request` (or none), a Cap'n Proto type (a reader over the frame),
+        `bytes` or `memoryview` (the raw body), a `msgspec.Struct` or anything msgspec converts JSON to. A second
+        one may be a `Request`. It returns None, a buffer, a Cap'n Proto message, what JSON can say, or a `Response`.
+        """
+
+        def add(function: F) -> F:
+            self._methods.add(inspect_handler(function, name=name, inline=inline, default=default))
+            return function
+
+        return add if function is None else add(function)
+
+    def on_start(self, hook: H) -> H:
+        """Has the function (async or not) called before the worker offers its service: load what is heavy there."""
+        self._start_hooks.append(hook)
+        return hook
+
+    def on_stop(self, hook: H) -> H:
+        """Has the function (async or not) called once no handler runs any more, latest first."""
+        self._stop_hooks.append(hook)
+        return hook
+
+    @property
+    def slots(self) -> int:
+        """How many requests it takes at once."""
+        if self._slots is not None:
+            return self._slots
+        kinds = {handler.kind for handler in self._methods}
+        if kinds & {Kind.THREAD, Kind.GENERATOR}:
+            return _SLOTS_THREAD
+        return _SLOTS_ASYNC if kinds & {Kind.TASK, Kind.ASYNC_GENERATOR} else _SLOTS_INLINE
+
+    # Running it.
+
+    def run(
+        self,
+        address: str | None = None,
+        *,
+        drain_timeout: float | None = None,
+        identity: bytes | None = None,
+        on_ready: Callable[[], None] | None = None,
+    ) -> None:
+        """Serves until it is stopped. On the main thread SIGTERM and SIGINT drain it, and a second SIGINT stops it now.
+
+        `address` and `drain_timeout` stand in place of those it was made with. `identity` is for a supervisor that
+        speaks for the worker when it has died: 16 random bytes, the first one not 0, that no other peer uses.
+        `on_ready` is called once, when the broker has taken it in. Raises the HootError with which a broker refuses it.
+        """
+        self._address = address or self._address
+        if drain_timeout is not None:
+            self._drain_timeout = _drain_time(drain_timeout)
+        self._identity = identity
+        asyncio.run(self._serve(on_ready, with_signals=threading.current_thread() is threading.main_thread()))
+
+    async def serve(self, *, on_ready: Callable[[], None] | None = None) -> None:
+        """As `run`, on the running loop, whose signals are its owner's. Cancelling it stops the worker at once."""
+        await self._serve(on_ready, with_signals=False)
+
+    async def _serve(self, on_ready: Callable[[], None] | None, with_signals: bool) -> None:
+        if self._serving:
+            raise RuntimeError("this worker is running already")
+        if not len(self._methods):
+            raise RuntimeError(f"{self.service} has no method; decorate one with @worker.method")
+        self._serving = True
+        try:
+            await _call_all(self._start_hooks)
+            try:
+                await self._serve_until_ended(on_ready, with_signals)
+            finally:
+                await _call_all(reversed(self._stop_hooks))
+        finally:
+            self._serving = False
+            self._stop_asked = False
+
+    async def _serve_until_ended(self, on_ready: Callable[[], None] | None, with_signals: bool) -> None:
+        self._service = service = _Service(self, on_ready)
+        try:
+            if self._stop_asked:
+                service.drain()
+            with _signals(service) if with_signals else nullcontext():
+                await service.ended()
+        finally:
+            await service.close()
+            self._service = None
+
+    def start(self, address: str | None = None, *, timeout: float | None = 30.0) -> None:
+        """Serves on a thread of its own, at `address` if given; returns once a broker has taken it in.
+
+        For tests and for embedding; `stop` ends it. Raises TimeoutError if there is no broker within `timeout` seconds,
+        and what `run` raises: ValueError too, if what it offers is more than a registration can say.
+        """
+        if self._thread is not None or self._serving:
+            raise RuntimeError("this worker is running already")
+        self._address = address or self._address
+        ready: Future[None] = Future()
+        self._ended = Future()
+        self._stop_asked = False
+        self._thread = threading.Thread(target=self._run_on_thread, args=(ready,), name="hootbus-worker", daemon=True)
+        self._thread.start()
+        try:
+            ready.result(timeout)
+        except BaseException as error:
+            # Refused, too late, or Ctrl-C: whatever it was, the thread must not stay.
+            with suppress(HootError):
+                self.stop()
+            raise error
+
+    def stop(self) -> None:
+        """Drains it, from any thread: it takes nothing new, finishes what it has, and ends.
+
+        If it was begun with `start`, waits until it has ended, and raises the error that has ended it before, if any.
+        One that does not run has nothing to stop.
+        """
+        if self._thread is None and not self._serving:
+            return
+        self._stop_asked = True
+        service = self._service
+        if service is not None:
+            service.mailbox.post(service.drain)
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+            self._thread = None
+            # It may have ended before it was asked.
+            self._stop_asked = False
+            self._ended.result()
+
+    @contextmanager
+    def running(self, address: str | None = None, *, timeout: float | None = 30.0) -> Iterator["Worker"]:
+        """`start` and `stop` around a block."""
+        self.start(address, timeout=timeout)
+        try:
+            yield self
+        finally:
+            self.stop()
+
+    def stats(self) -> WorkerStats:
+        """What it has done since it was started; zeros while it is not running."""
+        service = self._service
+        counts = service.execution.counts if service is not None else None
+        session = service.session if service is not None else None
+        return WorkerStats(
+            requests=counts.requests if counts is not None else 0,
+            errors=counts.errors if counts is not None else 0,
+            cancelled=counts.cancelled if counts is not None else 0,
+            running=len(session) if session is not None else 0,
+            surplus=session.surplus if session is not None else 0,
+            in_place=COPIES.in_place,
+            copied=COPIES.copied,
+            dropped={reason.value: session.dropped[reason] if session is not None else 0 for reason in Dropped},
+        )
+
+    def _run_on_thread(self, ready: Future[None]) -> None:
+        ended: BaseException | None = None
+        try:
+            self.run(on_ready=lambda: ready.set_result(None))
+        except BaseException as error:  # noqa: BLE001  # whatever it is belongs to the thread that waits
+            ended = error
+        if not ready.done():
+            ready.set_exception(ended or RuntimeError("the worker was stopped before it was ready"))
+        if ended is None:
+            self._ended.set_result(None)
+        else:
+            self._ended.set_exception(ended)
+
+    def _registration(self) -> Registration:
+        return Registration(
+            worker_id=new_identity(),
+            name=self.name,
+            hostname=socket.gethostname(),
+            version=_version(),
+            pid=os.getpid(),
+            slots=self.slots,
+            methods=tuple(
+                Method(
+                    name=handler.name,
+                    is_default=handler.is_default,
+                    request_type=handler.takes_id,
+                    reply_type=handler.returns_id,
+                )
+                for handler in self._methods
+            ),
+            extension_version=EXTENSION_VERSION,
+            lost_after_ms=int(self._lost_after * _MS_PER_S),
+        )
+
+
+class _Service:
+    """A worker while it runs: its session, its connection and its handlers, on one loop."""
+
+    def __init__(self, worker: Worker, on_ready: Callable[[], None] | None) -> None:
+        loop = asyncio.get_running_loop()
+        address = resolve_address(worker._address)
+        limits, registration = worker._limits, worker._registration()
+        # Each connection writes it anew; here whoever starts the worker hears of what it cannot say.
+        write_registration(registration.worker_id, registration)
+        self._service = worker.service
+        self._drain_timeout = worker._drain_timeout
+        self._on_ready = on_ready
+        self._ended: asyncio.Future[None] = loop.create_future()
+        self.mailbox = Mailbox(loop)
+        self.session = WorkerSession(
+            worker.service.encode(),
+            slots=worker.slots,
+            registration=lambda request_id: write_registration(request_id, registration),
+            new_id=IdSource(),
+            random=random.random,
+            now=time.monotonic(),
+            limits=limits,
+            address=address.text,
+        )
+        self.execution = Execution(worker._methods, worker.slots, self, limits, self.mailbox)
+        self._connection = Connection(address, self.session, self._carry_out, limits, _LOG, worker._identity)
+
+    async def ended(self) -> None:
+        """Returns when the worker has stopped. Raises the HootError with which it was refused."""
+        await self._ended
+
+    async def close(self) -> None:
+        """Stops what is not stopped yet, and frees everything."""
+        self.stop_now()
+        await self.execution.close(_STOP_TIMEOUT_S)
+        # On a thread, as the loop may be the program's own, and has others to serve.
+        await asyncio.to_thread(self._connection.end)
+
+    def drain(self) -> None:
+        """Takes nothing new, finishes what it has, and ends."""
+        self._connection.carry_out(self.session.drain(time.monotonic(), self._drain_timeout))
+
+    def stop_now(self) -> None:
+        """Ends at once."""
+        self._connection.carry_out(self.session.stop(time.monotonic()))
+
+    # What the execution of handlers needs.
+
+    def finish(self, request_id: bytes, result: Body | HootError) -> None:
+        self._connection.carry_out(self.session.finish(request_id, result, time.monotonic()))
+
+    def partial(self, request_id: bytes, item: Body) -> None:
+        self._connection.carry_out(self.session.partial(request_id, item, time.monotonic()))
+
+    def when_room(self, callback: Callable[[], None]) -> None:
+        self._connection.when_room(callback)
+
+    def _carry_out(self, effect: Effect) -> None:
+        if type(effect) is Start:
+            self._start(effect.message)
+        elif isinstance(effect, Abort):
+            self.execution.abort(effect.request_id)
+        elif isinstance(effect, Linked):
+            self._linked(effect)
+        elif isinstance(effect, Waiting):
+            _LOG.warning("waiting for a broker: %s", effect.reason)
+        elif isinstance(effect, Refused):
+            self._ended.set_exception(effect.error)
+        elif isinstance(effect, Closed):
+            self._connection.close()
+            if not self._ended.done():
+                self._ended.set_result(None)
+
+    def _start(self, message: Message) -> None:
+        self.execution.start(message, time.monotonic())
+
+    def _linked(self, linked: Linked) -> None:
+        if linked.replaced or linked.late:
+            _LOG.warning("%s is attached to %s broker", self._service, "another" if linked.replaced else "the")
+        if self._on_ready is not None:
+            self._on_ready()
+            self._on_ready = None
+
+
+async def _call_all(hooks: Iterable[Hook]) -> None:
+    for hook in hooks:
+        result = hook()
+        if inspect.isawaitable(result):
+            await result
+
+
+@contextmanager
+def _signals(service: _Service) -> Iterator[None]:
+    """SIGTERM and the first SIGINT drain, a second SIGINT stops now; only the main thread can have that."""
+    loop = asyncio.get_running_loop()
+    interrupted = False
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        if interrupted:
+            service.stop_now()
+        else:
+            _LOG.warning("finishing what is running; interrupt again to stop now")
+            service.drain()
+        interrupted = True
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    loop.add_signal_handler(signal.SIGTERM, service.drain)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
+def _drain_time(seconds: float) -> float:
+    if not seconds >= 0:
+        raise ValueError(f"a drain timeout is a number of seconds from 0 on, not {seconds}")
+    return seconds
+
+
+def _version() -> str:
+    try:
+        return version("hootbus")
+    except PackageNotFoundError:  # run from a source tree that was not installed
+        return ""
