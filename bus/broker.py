@@ -1,0 +1,288 @@
+"""The broker's shell: it receives, hands over to the core, and carries out. It decides nothing."""
+
+import logging
+import math
+import os
+import secrets
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import ExitStack
+from importlib.metadata import version
+from typing import Final
+
+import zmq
+
+from hootbus.bus.core import Core
+from hootbus.bus.dialout import DialOut, Line
+from hootbus.bus.effects import Effect, Note, Publish, Send, Stop
+from hootbus.bus.guard import CannotServe, IpcFolder, raise_descriptor_limit, require_loopback
+from hootbus.bus.hootenanny import BareEventFeed
+from hootbus.bus.inputs import ConnectionLost, Drain, Input, Malformed, Received, Ticked, Undeliverable
+from hootbus.bus.limits import Limits
+from hootbus.bus.proxy import PUBLISH_INSIDE, EventProxy, last_endpoint
+from hootbus.frames.address import BusAddress, parse_address
+from hootbus.frames.context import aligned_context, fallbacks
+from hootbus.frames.event import EventHeader, write_event_header
+from hootbus.frames.message import MalformedMessage, Message, serialize
+from hootbus.frames.protocol import ContentType
+from hootbus.frames.sockets import LinkChange, Monitor, event_socket, router
+from hootbus.frames.wire import SENT, UNREACHABLE, Wire, parse
+
+_log = logging.getLogger("hootbus.broker")
+
+# Messages taken in before the clock, the monitors and the wake-up are looked at again.
+_BATCH: Final = 64
+# Three free ports in a row are soon found; a machine where they are not has other troubles.
+_PORT_TRIES: Final = 100
+_INSTANCE_BYTES: Final = 16
+# Whoever wakes the broker says so in its own list; the bytes in the pipe only end the wait.
+_WAKE_BYTES: Final = 4096
+# What was sent last, goodbyes among them, gets this long to leave.
+_LINGER_MS: Final = 500
+
+
+class Broker:
+    """One broker. `run` serves in the calling thread until it has drained or is stopped.
+
+    `drain` and `stop` may be called from any thread and from signal handlers.
+    """
+
+    def __init__(
+        self,
+        address: BusAddress,
+        *,
+        limits: Limits | None = None,
+        default_service: str = "",
+        connect: tuple[DialOut, ...] = (),
+        hootenanny_events: str = "",
+        insecure: bool = False,
+    ) -> None:
+        self.address = address
+        self._limits = limits
+        self._default_service = default_service
+        self._connect = connect
+        self._hootenanny_events = hootenanny_events
+        self._insecure = insecure
+        self._asked: list[Input] = []
+        self._outgoing: list[Message] = []
+        self._stopped = False
+        self._lines: dict[bytes, Line] = {}
+        self._begun = False
+        self._wake_reader = self._wake_writer = -1
+
+    def run(self, on_ready: Callable[[BusAddress], None] | None = None) -> None:
+        """Binds, serves, and returns when the broker has ended. Raises CannotServe if it cannot begin. Runs once.
+
+        `on_ready` is called with the address once it serves; a tcp address with port 0 has got its port by then.
+        """
+        if self._begun:
+            raise RuntimeError("a Broker runs once")
+        self._begun = True
+        raise_descriptor_limit()
+        for endpoint in (self.address.requests, self._hootenanny_events):
+            require_loopback(endpoint, self._insecure)
+        with ExitStack() as stack:
+            self._open_wake()
+            stack.callback(self._close_wake)
+            folder = None
+            if self.address.directory is not None:
+                folder = stack.enter_context(IpcFolder(self.address))
+            context = aligned_context()
+            # ETERM ends the threads of the proxy and the feed, which close their sockets; they are waited for then.
+            threads = stack.enter_context(ExitStack())
+            stack.callback(context.term)
+            for fallback in fallbacks(context):
+                _log.warning("%s", fallback)
+            proxy = EventProxy(context)
+            threads.callback(proxy.join)
+            stack.callback(proxy.close)
+            self._wire = Wire(router(context))
+            stack.callback(self._wire.close, _LINGER_MS)
+            self._bind(proxy)
+            if folder is not None:
+                folder.make_private()
+            self._monitor = Monitor(self._wire.socket)
+            stack.callback(self._monitor.close)
+            proxy.start()
+            self._publisher = event_socket(context, zmq.PUB)
+            stack.callback(self._publisher.close, 0)
+            self._publisher.connect(PUBLISH_INSIDE)
+            if self._hootenanny_events:
+                feed = BareEventFeed(context, self._hootenanny_events)
+                threads.callback(feed.join)
+                feed.start()
+            self._dial(context, stack)
+            self._core = Core(
+                instance=secrets.token_bytes(_INSTANCE_BYTES),
+                new_id=lambda: uuid.uuid4().bytes,
+                now=time.monotonic(),
+                limits=self._limits,
+                default_service=self._default_service,
+                version=version("hootbus"),
+                pid=os.getpid(),
+            )
+            if on_ready is not None:
+                on_ready(self.address)
+            self._serve()
+
+    def drain(self) -> None:
+        """Takes no new requests, finishes what is there (for `drain_timeout_s` at most), then ends."""
+        self._asked.append(Drain())
+        self._wake()
+
+    def stop(self) -> None:
+        """Ends now; requests without an outcome are left to their clients' clocks."""
+        self._stopped = True
+        self._wake()
+
+    # Beginning
+
+    def _bind(self, proxy: EventProxy) -> None:
+        """Takes the bus's three endpoints; for port 0 finds a port where all three are free."""
+        wanted = self.address
+        problem: Exception | None = None
+        for _ in range(_PORT_TRIES if wanted.port == 0 else 1):
+            try:
+                self._wire.socket.bind(wanted.requests)
+            except zmq.ZMQError as error:
+                problem = error
+                continue
+            bound = last_endpoint(self._wire.socket)
+            try:
+                # Only the port is taken from there: libzmq says [::ffff:127.0.0.1] for the 127.0.0.1 it was given.
+                # One so high that there are no three behind it is no address.
+                host, port = wanted.text.rpartition(":")[0], bound.rpartition(":")[2]
+                address = parse_address(f"{host}:{port}") if wanted.port == 0 else wanted
+                proxy.bind(address)
+            except (zmq.ZMQError, ValueError) as error:
+                self._wire.socket.unbind(bound)
+                problem = error
+                continue
+            self.address = address
+            return
+        raise CannotServe(f"cannot serve {wanted.text}: {problem}")
+
+    def _dial(self, context: zmq.Context[zmq.Socket[bytes]], stack: ExitStack) -> None:
+        for target in self._connect:
+            try:
+                line = Line(context, target)
+            except zmq.ZMQError as error:
+                raise CannotServe(f"cannot connect to {target.service} at {target.endpoint}: {error}") from None
+            stack.callback(line.close)
+            self._lines[line.identity] = line
+
+    # Serving
+
+    def _serve(self) -> None:
+        poller = zmq.Poller()
+        for socket in (
+            self._wire.socket,
+            self._monitor.socket,
+            *(s for line in self._lines.values() for s in line.sockets),
+        ):
+            poller.register(socket, zmq.POLLIN)
+        poller.register(self._wake_reader, zmq.POLLIN)
+        # At first without waiting: `drain` may have been called before there was a pipe to wake this.
+        busy = True
+        woken = (self._wake_reader, zmq.POLLIN)
+        while not self._stopped:
+            wait_s = 0.0 if busy else max(0.0, self._core.wake_at() - time.monotonic())
+            if woken in poller.poll(math.ceil(wait_s * 1000)):
+                os.read(self._wake_reader, _WAKE_BYTES)
+            busy = self._receive()
+            self._flush()
+            if not busy:
+                # Before that a worker may be taken for lost whose last replies are still to be read.
+                self._watch()
+            self._look_around()
+            if time.monotonic() >= self._core.wake_at():
+                self._handle(Ticked())
+            self._flush()
+
+    def _receive(self) -> bool:
+        """Takes in what has come, up to a batch; True if there may be more."""
+        receive = self._wire.receive
+        for _ in range(_BATCH):
+            frames = receive()
+            if frames is None:
+                return False
+            try:
+                message = parse(frames, 1)
+            except MalformedMessage as error:
+                self._handle(Malformed(error))
+            else:
+                self._handle(Received(message))
+        return True
+
+    def _watch(self) -> None:
+        for change in self._monitor.read():
+            if change is LinkChange.DOWN:
+                self._handle(ConnectionLost())
+
+    def _look_around(self) -> None:
+        """Dialled services, and what was asked for by drain()."""
+        for line in self._lines.values():
+            for happened in line.read():
+                self._handle(happened)
+        while self._asked:
+            self._handle(self._asked.pop(0))
+
+    def _handle(self, happened: Input) -> None:
+        for effect in self._core.handle(happened, time.monotonic()):
+            if type(effect) is Send:
+                self._outgoing.append(effect.message)
+            else:
+                self._carry_out(effect)
+
+    def _flush(self) -> None:
+        """Sends what has gathered: libzmq's thread is woken once for all of it and not once for each (measured)."""
+        outgoing = self._outgoing
+        # What cannot be sent is an input in turn, and what follows from it comes behind what is already decided.
+        for message in outgoing:
+            outcome = self._send(message)
+            if outcome != SENT:
+                self._handle(Undeliverable(message, outcome == UNREACHABLE))
+        outgoing.clear()
+
+    def _send(self, message: Message) -> int:
+        if self._lines and (line := self._lines.get(message.route[0])) is not None:
+            return line.send(message)
+        return self._wire.send(serialize(message))
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Note():
+                facts = " ".join(f"{name}={_printable(value)}" for name, value in effect.facts.items())
+                _log.info("%s %s", effect.event, facts, extra={"hoot": effect.facts})
+            case Publish():
+                header = EventHeader(ContentType.EMPTY, time_ns=time.time_ns())
+                self._publisher.send_multipart([effect.topic, write_event_header(header), b""])
+            case Stop():
+                self._stopped = True
+
+    # Being woken
+
+    def _open_wake(self) -> None:
+        self._wake_reader, self._wake_writer = os.pipe()
+        os.set_blocking(self._wake_reader, False)
+        os.set_blocking(self._wake_writer, False)
+
+    def _wake(self) -> None:
+        try:
+            os.write(self._wake_writer, b"\0")
+        except OSError:
+            # Full: it will wake in any case. Not open: it has ended, or has yet to begin and looks before it waits.
+            return
+
+    def _close_wake(self) -> None:
+        # The number may soon be another file's: a late `stop` must not write into that.
+        writer, self._wake_writer = self._wake_writer, -1
+        os.close(writer)
+        os.close(self._wake_reader)
+
+
+def _printable(fact: str | int | float) -> str:
+    """A peer's text must not begin a line of its own in the log."""
+    text = str(fact)
+    return text if text.isprintable() else ascii(text)

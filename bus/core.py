@@ -1,0 +1,315 @@
+"""The broker's core: an input and a time go in, effects come out.
+
+It holds all routing state and touches no socket, clock, thread, random source or logger, so that the same code runs
+in the broker's process, in unit tests and under the simulator. It reads headers; bodies pass through unopened, but for
+those that are for the broker itself.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from hootbus.bus import answers
+from hootbus.bus.effects import Effect, Note, Stop
+from hootbus.bus.house import BROKER, House
+from hootbus.bus.inputs import (
+    ConnectionLost,
+    Drain,
+    Input,
+    Malformed,
+    Received,
+    ServiceConnected,
+    ServiceDisconnected,
+    Ticked,
+    Undeliverable,
+)
+from hootbus.bus.limits import Limits
+from hootbus.bus.requests import Requests
+from hootbus.bus.roster import OWN_PREFIX, Roster
+from hootbus.bus.state import Service, Worker, is_service_name
+from hootbus.bus.tally import Dropped, Tally
+from hootbus.frames.errors import BrokerStopping, Overloaded, Quarantined, UnknownService
+from hootbus.frames.message import Message
+from hootbus.frames.protocol import Command, ContentType, Flag
+from hootbus.schemas import is_ping, write_pong
+
+# A ping is a few words; a larger body is not opened to look for one.
+_PING_BYTES_MAX: Final = 1024
+
+
+class Core:
+    """One broker's decisions.
+
+    `instance` is 16 random bytes that name this broker's life, `new_id` gives fresh request ids (16 bytes), `now` is
+    any clock that only goes forward, in seconds, the same one for every call. `default_service` takes the requests
+    whose service nobody offers.
+    """
+
+    def __init__(
+        self,
+        *,
+        instance: bytes,
+        new_id: Callable[[], bytes],
+        now: float,
+        limits: Limits | None = None,
+        default_service: str = "",
+        version: str = "",
+        pid: int = 0,
+    ) -> None:
+        self.limits = limits if limits is not None else Limits()
+        self.tally = Tally()
+        self._instance = instance
+        self._default = default_service.encode()
+        self._drain_until: float | None = None
+        self._stopped = False
+        self._effects: list[Effect] = []
+        self._requests = Requests(self.limits, self.tally, new_id, self._effects)
+        self._roster = Roster(self.limits, self.tally, self._requests, instance, self._effects, now)
+        self._house = House(
+            self._requests,
+            self._roster,
+            self.tally,
+            instance=instance,
+            version=version,
+            pid=pid,
+            effects=self._effects,
+            now=now,
+        )
+
+    def handle(self, event: Input, now: float) -> list[Effect]:
+        """Takes in what happened; what is to be done comes out, in order."""
+        if type(event) is Received:
+            message = event.message
+            _COMMANDS[message.command](self, message, now)
+        else:
+            _INPUTS[type(event)](self, event, now)
+        if self._drain_until is not None:
+            self._stop_if_drained(now)
+        effects = self._effects.copy()
+        self._effects.clear()
+        return effects
+
+    def wake_at(self) -> float:
+        """When the next `Ticked` has something to do."""
+        times = [self._roster.wake_at()]
+        if (expiry := self._requests.wake_at()) is not None:
+            times.append(expiry)
+        if self._drain_until is not None and not self._stopped:
+            times.append(self._drain_until)
+        return min(times)
+
+    @property
+    def state(self) -> str:
+        """`serving` or `draining`."""
+        return "serving" if self._drain_until is None else "draining"
+
+    # Messages, by command
+
+    def _on_request(self, message: Message, now: float) -> None:
+        service = message.service
+        open_already = self._requests.find(message.route[0], message.request_id)
+        if open_already is not None:
+            self._requests.merge(open_already, message)
+            return
+        name = service.partition(b"/")[0]
+        if name.startswith(OWN_PREFIX):
+            if service == BROKER and _is_ping(message):
+                self._pong(message, now)
+            elif self._house.ask(message, self.state, now):
+                self._drain(now)
+            return
+        if self._drain_until is not None:
+            self._requests.refuse(message, BrokerStopping("the broker takes no new requests"))
+            return
+        if self._requests.is_quarantined(message):
+            self._requests.refuse(message, Quarantined("this request took down the workers that tried it"))
+            return
+        found = self._requests.services.get(name)
+        if found is None or not found.workers:
+            found = self._without_worker(message, name, found, now)
+            if found is None:
+                return
+        self._requests.accept(message, found, now)
+        if not found.workers:
+            self._requests.settle(found, now)
+
+    def _without_worker(self, message: Message, name: bytes, found: Service | None, now: float) -> Service | None:
+        """Who takes a request whose service nobody offers now; None if it has its answer already."""
+        if _is_ping(message):
+            self._pong(message, now)
+            return None
+        default = self._requests.services.get(self._default) if self._default else None
+        if default is not None and default.workers:
+            return default
+        if message.options is None or not message.options.flags & Flag.WAIT or not is_service_name(name):
+            shown = name.decode(errors="replace")
+            self._requests.refuse(message, UnknownService(f"no worker offers {shown!r}"))
+            return None
+        if found is None:
+            services = self._requests.services
+            if len(services) >= self.limits.services:
+                self._requests.refuse(message, Overloaded("the broker has as many services as it may"))
+                return None
+            found = services[name] = Service(name)
+        return found
+
+    def _pong(self, message: Message, now: float) -> None:
+        pong = write_pong(message.request_id, self._instance, self._house.uptime_s(now))
+        self._requests.answer(answers.reply(message, ContentType.CAPNPROTO, pong), message)
+
+    def _on_reply(self, message: Message, now: float) -> None:
+        worker = self._roster.workers.get(message.route[0])
+        if worker is None or worker.left:
+            self._drop(Dropped.REPLY_UNASKED)
+            return
+        self._roster.heard(worker, now)
+        self._requests.complete(worker, message, now)
+        if worker.draining:
+            self._roster.leave_if_done(worker, now)
+
+    def _on_partial(self, message: Message, now: float) -> None:
+        worker = self._roster.workers.get(message.route[0])
+        if worker is None or worker.left:
+            self._drop(Dropped.PARTIAL_UNASKED)
+            return
+        self._roster.heard(worker, now)
+        self._requests.pass_partial(worker, message)
+
+    def _on_cancel(self, message: Message, now: float) -> None:
+        request = self._requests.find(message.route[0], message.request_id)
+        if request is None:
+            self._drop(Dropped.CANCEL_UNKNOWN)
+            return
+        self._requests.cancel(request, now)
+
+    def _on_heartbeat(self, message: Message, now: float) -> None:
+        worker = self._roster.workers.get(message.route[0])
+        if worker is not None and not worker.left:
+            self._roster.heard(worker, now)
+        else:
+            self._roster.heartbeat(message)
+
+    def _on_ready(self, message: Message, now: float) -> None:
+        stopping = BrokerStopping("the broker takes no new workers") if self._drain_until is not None else None
+        self._roster.ready(message, now, stopping)
+
+    def _on_disconnect(self, message: Message, now: float) -> None:
+        worker = self._roster.workers.get(message.route[0])
+        if worker is not None:
+            self._roster.disconnect(worker, message, now)
+            if message.options is not None and message.options.deadline_ms:
+                # It finishes what it has, and may need replies of its own for that.
+                return
+        # A client that says goodbye wants no more replies.
+        for request in self._requests.of_client(message.route[0]):
+            self._requests.cancel(request, now)
+
+    def _on_credit(self, message: Message, now: float) -> None:
+        self._drop(Dropped.CREDIT_UNSUPPORTED)
+
+    # Everything else that happens
+
+    def _malformed(self, event: Malformed, now: float) -> None:
+        self._requests.refuse_malformed(event.error)
+
+    def _undeliverable(self, event: Undeliverable, now: float) -> None:
+        message = event.message
+        worker = self._roster.workers.get(message.route[0])
+        if worker is not None and message.command is not Command.REPLY and message.command is not Command.PARTIAL:
+            self._worker_missed(worker, message, event.gone, now)
+            return
+        if message.command in _TO_WORKERS:
+            # The worker is gone from the roster already, and with it whatever it had.
+            self._drop(Dropped.WORKER_GONE if event.gone else Dropped.WORKER_FULL)
+            return
+        self._drop(Dropped.CLIENT_GONE if event.gone else Dropped.CLIENT_FULL)
+        if message.command is Command.PARTIAL:
+            request = self._requests.find(message.route[0], message.request_id)
+            if request is not None:
+                self._requests.end_stream(request, now)
+
+    def _worker_missed(self, worker: Worker, message: Message, gone: bool, now: float) -> None:
+        if message.command is Command.REQUEST:
+            self._requests.take_back(worker, message)
+        else:
+            self._drop(Dropped.WORKER_GONE if gone else Dropped.WORKER_FULL)
+        if gone:
+            # Others may have gone with it.
+            self._roster.probe(now)
+            self._roster.part(worker, "its connection is gone", now, died=True)
+        elif worker.extended and message.command is Command.HEARTBEAT and message.request_id == worker.ready_id:
+            # It does not know that it is in, so it would let go of what it is given. It will send its READY again.
+            self._roster.part(worker, "its pipe had no room for the answer to its READY", now, died=False)
+        else:
+            worker.stalled = True
+            worker.service.offer(worker)
+            self._roster.leave_if_done(worker, now)
+        self._requests.dispatch(worker.service, now)
+
+    def _connection_lost(self, event: ConnectionLost, now: float) -> None:
+        self._roster.connection_lost(now)
+
+    def _service_connected(self, event: ServiceConnected, now: float) -> None:
+        if self._drain_until is None:
+            self._roster.connected(event.identity, event.service, event.slots, now)
+
+    def _service_disconnected(self, event: ServiceDisconnected, now: float) -> None:
+        worker = self._roster.workers.get(event.identity)
+        if worker is not None:
+            self._roster.part(worker, "its connection is gone", now, died=True)
+
+    def _ticked(self, event: Ticked, now: float) -> None:
+        self._requests.expire(now)
+        self._roster.tick(now)
+
+    # The end
+
+    def _drain(self, now: float) -> None:
+        if self._drain_until is None:
+            self._drain_until = now + self.limits.drain_timeout_s
+            self._effects.append(Note("draining", {"open": self._requests.open_count}))
+
+    def _asked_to_drain(self, event: Drain, now: float) -> None:
+        self._drain(now)
+
+    def _stop_if_drained(self, now: float) -> None:
+        assert self._drain_until is not None
+        stopping = BrokerStopping("the broker stops")
+        if now >= self._drain_until:
+            for request in self._requests.all_open():
+                self._requests.stop(request, stopping, now)
+        if self._requests.open_count or self._stopped:
+            return
+        self._stopped = True
+        self._roster.dismiss_all(stopping)
+        self._effects.append(Stop())
+
+    def _drop(self, reason: Dropped) -> None:
+        self.tally.dropped[reason] += 1
+
+
+def _is_ping(message: Message) -> bool:
+    return (
+        message.content_type is ContentType.CAPNPROTO and len(message.body) <= _PING_BYTES_MAX and is_ping(message.body)
+    )
+
+
+_TO_WORKERS: Final = frozenset({Command.REQUEST, Command.CANCEL, Command.DISCONNECT})
+_COMMANDS: Final[dict[Command, Callable[[Core, Message, float], None]]] = {
+    Command.READY: Core._on_ready,
+    Command.REQUEST: Core._on_request,
+    Command.REPLY: Core._on_reply,
+    Command.HEARTBEAT: Core._on_heartbeat,
+    Command.DISCONNECT: Core._on_disconnect,
+    Command.CANCEL: Core._on_cancel,
+    Command.PARTIAL: Core._on_partial,
+    Command.CREDIT: Core._on_credit,
+}
+_INPUTS: Final[dict[type[Input], Callable[..., None]]] = {
+    Malformed: Core._malformed,
+    Undeliverable: Core._undeliverable,
+    ConnectionLost: Core._connection_lost,
+    ServiceConnected: Core._service_connected,
+    ServiceDisconnected: Core._service_disconnected,
+    Drain: Core._asked_to_drain,
+    Ticked: Core._ticked,
+}

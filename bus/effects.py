@@ -1,0 +1,33 @@
+"""What the broker's shell is to do: the results of `Core.handle`, in order."""
+
+from typing import TypeAlias
+
+import msgspec
+
+from hootbus.frames.message import Message
+
+
+class Send(msgspec.Struct, frozen=True, gc=False):
+    """Send the message to the peer its route begins with; report Undeliverable if it does not leave."""
+
+    message: Message
+
+
+class Publish(msgspec.Struct, frozen=True):
+    """Broadcast an empty event under this topic."""
+
+    topic: bytes
+
+
+class Note(msgspec.Struct, frozen=True):
+    """Something an operator would want to read: an event's name and its facts."""
+
+    event: str
+    facts: dict[str, str | int | float]
+
+
+class Stop(msgspec.Struct, frozen=True):
+    """Nothing is left to do: the broker may end."""
+
+
+Effect: TypeAlias = Send | Publish | Note | Stop

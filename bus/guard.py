@@ -1,0 +1,121 @@
+"""What must hold before a broker serves: one broker per address, a private folder, descriptors enough."""
+
+import fcntl
+import ipaddress
+import os
+import resource
+import stat
+from contextlib import suppress
+from types import TracebackType
+from typing import Final
+
+from hootbus.frames.address import BusAddress
+
+_LOCK_NAME: Final = "broker.lock"
+_PRIVATE: Final = 0o700
+_OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+
+
+class CannotServe(Exception):
+    """A broker cannot start here; the text says why and what to do."""
+
+
+class IpcFolder:
+    """The folder of an ipc bus while a broker serves it: made if need be, private, locked.
+
+    Two processes can bind one ipc path, and the second would take it over without an error (measured); so a lock is
+    held for the broker's life. The kernel lets go of it however the process ends.
+    """
+
+    def __init__(self, address: BusAddress) -> None:
+        assert address.directory is not None, address
+        self._directory = address.directory
+        # These and no others: the folder may be one that other programs have their sockets in.
+        endpoints = (address.requests, address.subscribe, address.publish)
+        self._sockets = [endpoint.removeprefix("ipc://") for endpoint in endpoints]
+        self._lock = -1
+
+    def __enter__(self) -> "IpcFolder":
+        directory = self._directory
+        try:
+            os.makedirs(directory, mode=_PRIVATE, exist_ok=True)
+            found = os.stat(directory)
+        except OSError as error:
+            raise CannotServe(f"cannot make the folder {directory}: {error.strerror}") from None
+        if found.st_uid != os.getuid():
+            raise CannotServe(f"{directory} belongs to another user; choose a folder of your own with --bus")
+        if found.st_mode & _OTHERS_MAY_WRITE:
+            raise CannotServe(f"others may write to {directory}; run: chmod 700 {directory}")
+        lock = os.path.join(directory, _LOCK_NAME)
+        try:
+            self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise CannotServe(f"cannot open {lock}: {error.strerror}") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.read(self._lock, 32).decode(errors="replace").strip()
+            self._unlock()
+            raise CannotServe(f"a broker already serves ipc://{directory} (pid {pid or 'unknown'})") from None
+        try:
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+            self._remove_sockets()
+        except OSError as error:
+            self._unlock()
+            raise CannotServe(f"cannot take over {directory}: {error.strerror}") from None
+        return self
+
+    def make_private(self) -> None:
+        """Closes the bound sockets to everybody else, whatever the umask."""
+        for path in self._sockets:
+            os.chmod(path, 0o600)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            self._remove_sockets()
+        finally:
+            self._unlock()
+
+    def _remove_sockets(self) -> None:
+        """Those of a broker that was killed would look like one that serves."""
+        for path in self._sockets:
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+
+    def _unlock(self) -> None:
+        os.close(self._lock)
+        self._lock = -1
+
+
+def raise_descriptor_limit() -> int:
+    """Raises the soft limit of open descriptors to the hard one, and returns it.
+
+    At the limit libzmq spins and accepts nobody (measured), so a broker wants all it may have.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (ValueError, OSError):
+            # macOS announces "unlimited" and refuses it; the soft limit then stands.
+            return soft
+    return hard
+
+
+def require_loopback(endpoint: str, insecure: bool) -> None:
+    """Raises CannotServe for a tcp endpoint that other machines reach: nothing here asks who they are."""
+    if not endpoint.startswith("tcp://") or insecure:
+        return
+    host = endpoint.removeprefix("tcp://").rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return
+    try:
+        loopback = ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise CannotServe(
+            f"{endpoint} can be reached from other machines, and everyone there could use the bus. "
+            "Serve a loopback address, or say --insecure if the network is closed to strangers."
+        )

@@ -1,0 +1,57 @@
+"""What can happen to the broker: the inputs of `Core.handle`."""
+
+from typing import TypeAlias
+
+import msgspec
+
+from hootbus.frames.message import MalformedMessage, Message
+
+
+class Received(msgspec.Struct, frozen=True, gc=False):
+    """A message came; its route begins with the sender's identity."""
+
+    message: Message
+
+
+class Malformed(msgspec.Struct, frozen=True):
+    """Frames came that are no message."""
+
+    error: MalformedMessage
+
+
+class Undeliverable(msgspec.Struct, frozen=True, gc=False):
+    """A message that was to be sent was not: its peer is gone, or (`gone` False) its pipe is full."""
+
+    message: Message
+    gone: bool
+
+
+class ConnectionLost(msgspec.Struct, frozen=True):
+    """Some peer's connection ended; which one, a probe will show."""
+
+
+class ServiceConnected(msgspec.Struct, frozen=True):
+    """A service that the broker dialled is there. `identity` is the shell's name for that connection."""
+
+    identity: bytes
+    service: str
+    slots: int
+
+
+class ServiceDisconnected(msgspec.Struct, frozen=True):
+    """A dialled service's connection ended."""
+
+    identity: bytes
+
+
+class Drain(msgspec.Struct, frozen=True):
+    """The operator asks the broker to finish what it has and stop."""
+
+
+class Ticked(msgspec.Struct, frozen=True):
+    """Time has passed."""
+
+
+Input: TypeAlias = (
+    Received | Malformed | Undeliverable | ConnectionLost | ServiceConnected | ServiceDisconnected | Drain | Ticked
+)

@@ -1,0 +1,52 @@
+"""Every bound of the broker, with its default. Each is a setting of `hoot broker`, and reaching it is counted."""
+
+import math
+from typing import Final
+
+import msgspec
+from msgspec import structs
+
+MEBIBYTE: Final = 1024 * 1024
+# Each beat is a message to every worker; shorter than this the broker would do nothing else.
+HEARTBEAT_INTERVAL_MIN_S: Final = 0.01
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts, bytes and seconds that the core keeps to.
+
+    A request or registration that would go over a bound is answered `overloaded`; nothing is dropped in silence.
+    """
+
+    services: int = 10_000
+    workers: int = 10_000
+    slots_per_worker: int = 65_535
+    # Requests without an outcome: all of them, and of one client. The latter keeps a client's replies within the pipe
+    # that libzmq holds for it (frames.sockets.PIPE_MESSAGES).
+    requests: int = 200_000
+    requests_per_client: int = 10_000
+    # Requests waiting for a worker of one service.
+    queue_messages: int = 10_000
+    queue_bytes: int = 512 * MEBIBYTE
+    # Bodies the broker holds on to, in queues and for a second try.
+    held_bytes: int = 1024 * MEBIBYTE
+    # Workers that may die with a request before it is quarantined, and how many such requests are remembered.
+    strikes: int = 2
+    quarantined: int = 1_000
+
+    request_timeout_s: float = 3600.0
+    drain_timeout_s: float = 30.0
+    heartbeat_interval_s: float = 1.0
+    suspect_after_s: float = 3.0
+    lost_after_s: float = 60.0
+    lost_after_max_s: float = 3600.0
+    # How long accepted requests wait for the next worker of a service that lost its last one.
+    linger_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        for name, value in structs.asdict(self).items():
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name} is {value}; a limit is a number from 0 on")
+        if self.heartbeat_interval_s < HEARTBEAT_INTERVAL_MIN_S:
+            raise ValueError(
+                f"heartbeat_interval_s is {self.heartbeat_interval_s}, less than {HEARTBEAT_INTERVAL_MIN_S}"
+            )

@@ -1,0 +1,464 @@
+"""The life of a request: accepted, queued, handed to a worker, answered exactly once.
+
+Every path that ends a request goes through `_close`, which is what makes its outcome the only one.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+from hootbus.bus import answers
+from hootbus.bus.effects import Effect, Send
+from hootbus.bus.lazyheap import LazyHeap
+from hootbus.bus.limits import Limits
+from hootbus.bus.state import Client, Phase, Request, Service, Worker
+from hootbus.bus.tally import Dropped, Tally
+from hootbus.frames.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    HootError,
+    Overloaded,
+    Quarantined,
+    UnknownService,
+    UnsupportedContentType,
+    WorkerLost,
+)
+from hootbus.frames.message import MalformedMessage, Message
+from hootbus.frames.options import Options
+from hootbus.frames.protocol import Command, Flag
+
+# The flags a worker is shown: what the client said of its request, not what only peers say of themselves.
+_PASSED_ON = Flag.IDEMPOTENT | Flag.ONE_WAY | Flag.WAIT | Flag.PARTIALS
+
+
+class Requests:
+    """All requests without an outcome, by client, by deadline, and by the service they wait for."""
+
+    def __init__(self, limits: Limits, tally: Tally, new_id: Callable[[], bytes], effects: list[Effect]) -> None:
+        self._limits = limits
+        self._tally = tally
+        self._new_id = new_id
+        self._effects = effects
+        self._clients: dict[bytes, Client] = {}
+        self._deadlines: LazyHeap[Request] = LazyHeap()
+        self._quarantine: OrderedDict[tuple[bytes, bytes], None] = OrderedDict()
+        self._arrivals = 0
+        self.services: dict[bytes, Service] = {}
+        # Services with requests that wait and no worker, in the order in which they give up.
+        self._orphans: OrderedDict[bytes, Service] = OrderedDict()
+        self.open_count = 0
+        self.queued_count = 0
+        self.held_bytes = 0
+
+    # What the core asks
+
+    def find(self, identity: bytes, request_id: bytes) -> Request | None:
+        """The request that this client has open under this id."""
+        client = self._clients.get(identity)
+        return client.open.get(request_id) if client is not None else None
+
+    def of_client(self, identity: bytes) -> list[Request]:
+        """The client's requests without an outcome."""
+        client = self._clients.get(identity)
+        return list(client.open.values()) if client is not None else []
+
+    def all_open(self) -> list[Request]:
+        """Every request without an outcome."""
+        return [request for client in self._clients.values() for request in client.open.values()]
+
+    def wake_at(self) -> float | None:
+        """When `expire` next has something to do."""
+        first = self._deadlines.first()
+        times = [first[0]] if first is not None else []
+        if self._orphans:
+            times.append(next(iter(self._orphans.values())).give_up_at)
+        return min(times, default=None)
+
+    # From arrival to a worker
+
+    def is_quarantined(self, message: Message) -> bool:
+        """Whether this request took down its workers before; then it is refused, whoever offers its service now."""
+        return bool(self._quarantine) and (message.route[0], message.request_id) in self._quarantine
+
+    def accept(self, message: Message, service: Service, now: float) -> None:
+        """Takes in a new request: to a worker at once, or into the queue, or refused."""
+        limits = self._limits
+        identity, request_id = message.route[0], message.request_id
+        options = message.options
+        flags = options.flags if options is not None else 0
+        size = message.size
+        client = self._clients.get(identity)
+        if self.open_count >= limits.requests or (client and len(client.open) >= limits.requests_per_client):
+            self.refuse(message, Overloaded("too many requests without an outcome"))
+            return
+        worker = None if service.queue.for_any else service.pick()
+        if worker is None and (
+            len(service.queue) >= limits.queue_messages or service.queue_bytes + size > limits.queue_bytes
+        ):
+            self.refuse(message, Overloaded(f"the queue of {service.name.decode()!r} is full"))
+            return
+        held = worker is None or flags & Flag.IDEMPOTENT
+        if held and self.held_bytes + size > limits.held_bytes:
+            if worker is not None:
+                service.offer(worker)
+            self.refuse(message, Overloaded("the broker holds as many bytes as it may"))
+            return
+        if client is None:
+            client = self._clients[identity] = Client(identity)
+        timeout = (
+            options.deadline_ms / 1000 if options is not None and options.deadline_ms else limits.request_timeout_s
+        )
+        self._arrivals += 1
+        request = Request(
+            client,
+            request_id,
+            message.route,
+            message.content_type,
+            options is not None,
+            flags,
+            now + timeout,
+            service,
+            message.service,
+            None,
+            size,
+            self._arrivals,
+        )
+        client.open[request_id] = request
+        self.open_count += 1
+        self._tally.requests += 1
+        service.requests += 1
+        self._deadlines.push(request.deadline, request)
+        if held:
+            self._hold(request, message)
+        if worker is not None:
+            self._hand(request, message, worker, now)
+        else:
+            service.queue.append(request)
+            self.queued_count += 1
+
+    def merge(self, request: Request, message: Message) -> None:
+        """The same request again while it is open: one reply, to where it was last sent from, if that wants one."""
+        self._tally.merged += 1
+        flags = message.options.flags if message.options is not None else 0
+        request.flags = request.flags & ~Flag.ONE_WAY | flags & Flag.ONE_WAY
+        request.route = message.route
+        request.target = message.service
+        request.extended = message.options is not None
+        request.content_type = message.content_type
+
+    def dispatch(self, service: Service, now: float) -> None:
+        """Hands out what waits, as far as workers have free slots."""
+        while service.queue.waiting:
+            worker = service.pick()
+            if worker is None:
+                return
+            # The first free worker has a struck request only if all have.
+            request = service.queue.pop(not worker.struck)
+            if request is None:
+                service.offer(worker)
+                return
+            self.queued_count -= 1
+            if request.deadline <= now:
+                # The tick that would have said so is still to come.
+                service.offer(worker)
+                self.fail(request, _too_late())
+                continue
+            message = request.message
+            assert message is not None, "what is queued is held"
+            if not request.idempotent:
+                self._release(request)
+            self._hand(request, message, worker, now)
+
+    def _hand(self, request: Request, payload: Message, worker: Worker, now: float) -> None:
+        """Gives the request to a worker that has a free slot and was taken out of `free` for it."""
+        service = request.service
+        if payload.attachments and not worker.extended:
+            service.offer(worker)
+            self.fail(request, UnsupportedContentType("the worker takes no attachments"))
+            return
+        wire_id = request.request_id
+        if wire_id in worker.in_flight:
+            # Another client's request has this id there, or an earlier one whose reply is still owed.
+            wire_id = self._new_id()
+        options = None
+        if worker.extended:
+            left_ms = max(1, int((request.deadline - now) * 1000))
+            schema_id = payload.options.schema_id if payload.options is not None else 0
+            options = Options(min(left_ms, 0xFFFF_FFFF), request.flags & _PASSED_ON, 0, schema_id)
+        request.phase = Phase.HANDED
+        request.worker = worker
+        request.wire_id = wire_id
+        worker.in_flight[wire_id] = request
+        if request.strikes:
+            worker.struck += 1
+        service.offer(worker)
+        self._effects.append(
+            Send(
+                Message(
+                    worker.route,
+                    Command.REQUEST,
+                    payload.content_type,
+                    wire_id,
+                    payload.service,
+                    payload.traceparent,
+                    payload.body,
+                    options,
+                    payload.attachments,
+                )
+            )
+        )
+
+    def take_back(self, worker: Worker, message: Message) -> None:
+        """A request that could not be sent to its worker waits again; it was never carried out."""
+        request = worker.in_flight.pop(message.request_id, None)
+        if request is None:
+            return
+        if request.strikes:
+            worker.struck -= 1
+        if request.phase is Phase.OVER:
+            return
+        if request.message is None:
+            self._hold(request, message)
+        self._put_back(request)
+
+    # What workers send
+
+    def complete(self, worker: Worker, message: Message, now: float) -> None:
+        """A worker's REPLY: frees its slot, and is its client's outcome if that has none yet."""
+        request = worker.in_flight.pop(message.request_id, None)
+        if request is None:
+            self._drop(Dropped.REPLY_UNASKED)
+            return
+        worker.done += 1
+        if request.strikes:
+            worker.struck -= 1
+        service = worker.service
+        service.offer(worker)
+        if request.phase is Phase.OVER:
+            self._drop(Dropped.REPLY_LATE)
+        else:
+            self._deliver(request, message)
+        if service.queue.waiting:
+            self.dispatch(service, now)
+
+    def _deliver(self, request: Request, message: Message) -> None:
+        options = message.options
+        if not request.extended and message.attachments:
+            self.fail(request, UnsupportedContentType("the reply has attachments, which this client cannot take"))
+            return
+        request.service.replies += 1
+        self._tally.replies += 1
+        if options is not None and options.status:
+            request.service.errors += 1
+        self._close(request)
+        if request.one_way:
+            self._drop(Dropped.REPLY_ONE_WAY)
+            return
+        self._effects.append(
+            Send(
+                Message(
+                    request.route,
+                    Command.REPLY,
+                    message.content_type,
+                    request.request_id,
+                    message.service,
+                    message.traceparent,
+                    message.body,
+                    options if request.extended else None,
+                    message.attachments,
+                )
+            )
+        )
+
+    def pass_partial(self, worker: Worker, message: Message) -> None:
+        """A worker's PARTIAL goes to a client that said it takes them."""
+        request = worker.in_flight.get(message.request_id)
+        if request is None or message.options is None:
+            self._drop(Dropped.PARTIAL_UNASKED)
+            return
+        if request.phase is Phase.OVER:
+            self._drop(Dropped.PARTIAL_LATE)
+            return
+        if not (request.extended and request.flags & Flag.PARTIALS) or request.one_way:
+            self._drop(Dropped.PARTIAL_UNASKED)
+            return
+        self._tally.partials += 1
+        self._effects.append(
+            Send(
+                Message(
+                    request.route,
+                    Command.PARTIAL,
+                    message.content_type,
+                    request.request_id,
+                    message.service,
+                    message.traceparent,
+                    message.body,
+                    message.options,
+                    message.attachments,
+                )
+            )
+        )
+
+    def lost(self, worker: Worker, now: float, died: bool) -> None:
+        """What a lost worker had: to another one where that is allowed, else its client is told.
+
+        Only a death is a strike: who says goodbye was not killed by what it had.
+        """
+        again = []
+        for request in worker.in_flight.values():
+            if request.phase is Phase.OVER:
+                continue
+            request.strikes += died
+            if not request.idempotent:
+                self.fail(request, WorkerLost("the worker went away; whether it carried this out is not known"))
+            elif died and request.strikes >= self._limits.strikes:
+                self._remember_quarantined(request)
+                self.fail(request, Quarantined(f"{request.strikes} workers went down with this request"))
+            else:
+                again.append(request)
+        worker.in_flight.clear()
+        service = worker.service
+        for request in again:
+            self._tally.retried += 1
+            request.tried = True
+            self._put_back(request)
+        self.dispatch(service, now)
+        self.settle(service, now)
+
+    def settle(self, service: Service, now: float) -> None:
+        """After a service's workers or queue changed: forget it, or begin or end the wait for its next worker."""
+        if service.workers:
+            self._orphans.pop(service.name, None)
+        elif not service.queue:
+            self._orphans.pop(service.name, None)
+            self.services.pop(service.name, None)
+        elif service.name not in self._orphans:
+            service.give_up_at = now + self._limits.linger_s
+            self._orphans[service.name] = service
+
+    # Ends that are not a reply
+
+    def cancel(self, request: Request, now: float) -> None:
+        """Its client no longer wants it."""
+        self._end(request, Cancelled("cancelled by the client"), now)
+
+    def expire(self, now: float) -> None:
+        """Ends what has run out of time, and what waits in vain for a worker."""
+        while (first := self._deadlines.first()) is not None and first[0] <= now:
+            self._end(first[1], _too_late(), now)
+        while self._orphans and next(iter(self._orphans.values())).give_up_at <= now:
+            _, service = self._orphans.popitem(last=False)
+            for request in list(service.queue.values()):
+                if not request.flags & Flag.WAIT:
+                    self._end(request, self._nobody(request), now)
+
+    def stop(self, request: Request, stopping: HootError, now: float) -> None:
+        """Ends a request because the broker does. That nothing was done is only said where it is certain."""
+        if request.phase is Phase.HANDED and not request.idempotent:
+            stopping = WorkerLost("the broker stopped while a worker had this; whether it carried it out is not known")
+        self._end(request, stopping, now)
+
+    def end_stream(self, request: Request, now: float) -> None:
+        """A PARTIAL of it could not be delivered, so what follows would have a hole."""
+        self._end(request, Overloaded("the client did not take the parts fast enough"), now)
+
+    def _end(self, request: Request, error: HootError, now: float) -> None:
+        """Answers the client; a worker that has the request is told, and still owes the reply that frees its slot."""
+        if request.phase is Phase.QUEUED:
+            request.service.queue.discard(request)
+            self.queued_count -= 1
+            self.fail(request, error)
+            self.settle(request.service, now)
+            return
+        worker = request.worker
+        assert worker is not None, "what is handed has a worker"
+        self.fail(request, error)
+        if worker.extended and not worker.going:
+            self._effects.append(Send(answers.cancel(worker.route, request.wire_id, error)))
+
+    @staticmethod
+    def _nobody(request: Request) -> HootError:
+        name = request.service.name.decode()
+        if request.tried:
+            return WorkerLost(f"the worker of {name!r} went away and no other came")
+        return UnknownService(f"no worker offers {name!r} any more")
+
+    def fail(self, request: Request, error: HootError) -> None:
+        """The error becomes the request's outcome."""
+        self._close(request)
+        request.service.errors += 1
+        self._tally.errors[error.code] += 1
+        if request.one_way:
+            self._drop(Dropped.ERROR_ONE_WAY)
+            return
+        self._effects.append(
+            Send(
+                answers.error_to(
+                    request.route, request.request_id, request.content_type, request.extended, error, request.target
+                )
+            )
+        )
+
+    def refuse(self, message: Message, error: HootError) -> None:
+        """The error is the outcome of a request that was not accepted."""
+        self._tally.errors[error.code] += 1
+        if message.options is not None and message.options.flags & Flag.ONE_WAY:
+            self._drop(Dropped.ERROR_ONE_WAY)
+            return
+        self._effects.append(Send(answers.error_reply(message, error)))
+
+    def answer(self, reply: Message, request: Message) -> None:
+        """The broker's own reply to a request that it answers itself."""
+        if request.options is not None and request.options.flags & Flag.ONE_WAY:
+            self._drop(Dropped.REPLY_ONE_WAY)
+            return
+        self._effects.append(Send(reply))
+
+    def refuse_malformed(self, error: MalformedMessage) -> None:
+        """Whoever sent a REQUEST with a readable id is told; everything else is only counted."""
+        self._drop(Dropped.BAD_FRAME)
+        self._tally.malformed[error.field] = self._tally.malformed.get(error.field, 0) + 1
+        if error.request_id is not None and error.route:
+            self._tally.errors[error.code] += 1
+            self._effects.append(
+                Send(answers.error_to(error.route, error.request_id, error.content_type, False, error))
+            )
+
+    # Bookkeeping
+
+    def _put_back(self, request: Request) -> None:
+        request.phase = Phase.QUEUED
+        request.worker = None
+        request.service.queue.put_back(request)
+        self.queued_count += 1
+
+    def _close(self, request: Request) -> None:
+        assert request.phase is not Phase.OVER, request
+        request.phase = Phase.OVER
+        request.ticket = 0
+        client = request.client
+        del client.open[request.request_id]
+        if not client.open:
+            del self._clients[client.identity]
+        self.open_count -= 1
+        self._release(request)
+
+    def _hold(self, request: Request, message: Message) -> None:
+        request.message = message
+        self.held_bytes += request.size
+
+    def _release(self, request: Request) -> None:
+        if request.message is not None:
+            request.message = None
+            self.held_bytes -= request.size
+
+    def _remember_quarantined(self, request: Request) -> None:
+        self._quarantine[request.client.identity, request.request_id] = None
+        if len(self._quarantine) > self._limits.quarantined:
+            self._quarantine.popitem(last=False)
+
+    def _drop(self, reason: Dropped) -> None:
+        self._tally.dropped[reason] += 1
+
+
+def _too_late() -> HootError:
+    return DeadlineExceeded("the time given is over")

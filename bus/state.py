@@ -1,0 +1,291 @@
+"""What the core remembers: clients, requests, workers, services, and how they refer to each other.
+
+Plain records with the few rules that keep their own counts right; what happens to them is decided in `core`.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterator
+from enum import Enum
+from heapq import heappop, heappush
+from typing import Final
+
+import msgspec
+
+from hootbus.bus.lazyheap import LazyHeap
+from hootbus.frames.message import Message, Route
+from hootbus.frames.protocol import ContentType, Flag
+
+_SERVICE_NAME: Final = re.compile(rb"[a-z0-9][a-z0-9._-]*")
+
+
+def is_service_name(name: bytes) -> bool:
+    """Whether a worker may offer a service under this name."""
+    return _SERVICE_NAME.fullmatch(name) is not None
+
+
+class Client(msgspec.Struct, eq=False):
+    """A peer with requests that have no outcome yet, by their ids."""
+
+    identity: bytes
+    open: "dict[bytes, Request]" = msgspec.field(default_factory=dict)
+
+
+class Phase(Enum):
+    """Where a request is."""
+
+    QUEUED = "queued"
+    HANDED = "handed"
+    # Its client has its outcome; a worker may still owe a reply for it.
+    OVER = "over"
+
+
+class Request(msgspec.Struct, eq=False):
+    """One request, from its arrival to the moment nobody owes anything for it.
+
+    `target` is its service frame, as its client wrote it. `message` is its payload, kept while it is queued and, if it
+    is idempotent, for a second try. `order` is that of arrival, among all requests.
+    """
+
+    client: Client
+    request_id: bytes
+    route: Route
+    content_type: ContentType
+    extended: bool
+    flags: int
+    deadline: float
+    service: "Service"
+    target: bytes
+    message: Message | None
+    size: int
+    order: int
+    phase: Phase = Phase.QUEUED
+    worker: "Worker | None" = None
+    wire_id: bytes = b""
+    # Whether a worker that has left had it; and how many of those did not leave but died.
+    tried: bool = False
+    strikes: int = 0
+    ticket: int = 0
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether it may be carried out twice."""
+        return bool(self.flags & Flag.IDEMPOTENT)
+
+    @property
+    def one_way(self) -> bool:
+        """Whether its client wants no reply."""
+        return bool(self.flags & Flag.ONE_WAY)
+
+
+class Worker(msgspec.Struct, eq=False):
+    """A registered worker. `in_flight` has what it owes replies for, by the ids it knows them under."""
+
+    route: Route
+    service: "Service"
+    number: int
+    extended: bool
+    dialled: bool
+    slots: int
+    connected_at: float
+    seen_at: float
+    lost_after_s: float
+    name: str = ""
+    hostname: str = ""
+    version: str = ""
+    pid: int = 0
+    # Of the READY that registered it: the same one again, doubled on its way, changes nothing.
+    ready_id: bytes = b""
+    methods: tuple[str, ...] = ()
+    in_flight: dict[bytes, Request] = msgspec.field(default_factory=dict)
+    done: int = 0
+    # How many of those in flight have been through a worker's death: one at the most.
+    struck: int = 0
+    suspect: bool = False
+    # Its pipe refused a message: it gets no more until it is heard of, or the next heartbeat finds room.
+    stalled: bool = False
+    # Why it is about to be let go, and whether it has died; it is stalled until then, whatever is heard of it.
+    going: str = ""
+    died: bool = False
+    # It has said goodbye: what it says behind that counts for nothing.
+    left: bool = False
+    draining: bool = False
+    drain_id: bytes = b""
+    drain_until: float = 0.0
+    ticket: int = 0
+
+    @property
+    def identity(self) -> bytes:
+        """The peer's routing id."""
+        return self.route[0]
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether it may get another request now."""
+        return len(self.in_flight) < self.slots and not self.draining and not self.stalled
+
+    @property
+    def state(self) -> str:
+        """In one word, for people."""
+        if self.draining:
+            return "draining"
+        if self.stalled:
+            return "stalled"
+        return "suspect" if self.suspect else "ready"
+
+
+class Returned:
+    """Requests that came back, in any order, and go out again in that of their arrival."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, Request] = {}
+        # A heap. What was discarded is still in it until the last of them has left.
+        self.orders: list[int] = []
+
+    def put(self, request: Request) -> None:
+        """One more."""
+        self.waiting[request.order] = request
+        heappush(self.orders, request.order)
+
+    def first(self) -> Request:
+        """The one that arrived first, left where it is. There must be one."""
+        while self.orders[0] not in self.waiting:
+            heappop(self.orders)
+        return self.waiting[self.orders[0]]
+
+    def discard(self, request: Request) -> None:
+        """Takes one out, wherever it is."""
+        del self.waiting[request.order]
+        if not self.waiting:
+            self.orders.clear()
+
+
+class Queue:
+    """Requests that wait, in the order of their arrival: one that was handed out and comes back has its old place.
+
+    Those that were in flight at a worker's death, the *struck* ones, come before all others; but no worker may have
+    two of them at once, so the others can pass them by.
+    """
+
+    def __init__(self) -> None:
+        self._arrived: OrderedDict[int, Request] = OrderedDict()
+        # All of these arrived before all of those above, as they have been at the head once.
+        self._returned = Returned()
+        self._struck = Returned()
+        # All of them, and those that every worker may take. Counted here, as they are looked at for every request.
+        self.waiting = 0
+        self.for_any = 0
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return self.waiting
+
+    def values(self) -> Iterator[Request]:
+        """All of them; those that came back are in no order."""
+        yield from self._struck.waiting.values()
+        yield from self._returned.waiting.values()
+        yield from self._arrived.values()
+
+    def get(self, order: int) -> Request | None:
+        """The request that arrived as this one, if it waits here."""
+        return self._struck.waiting.get(order) or self._returned.waiting.get(order) or self._arrived.get(order)
+
+    def append(self, request: Request) -> None:
+        """At the end: it has just arrived."""
+        self._arrived[request.order] = request
+        self.waiting += 1
+        self.for_any += 1
+        self.bytes += request.size
+
+    def put_back(self, request: Request) -> None:
+        """Where it was before it was popped, or further ahead if it has been struck since."""
+        (self._struck if request.strikes else self._returned).put(request)
+        self.waiting += 1
+        self.for_any += not request.strikes
+        self.bytes += request.size
+
+    def pop(self, struck: bool) -> Request | None:
+        """Takes the next one, a struck one only if the worker may have it; None if only such wait."""
+        if struck and self._struck.waiting:
+            request = self._struck.first()
+        elif self._returned.waiting:
+            request = self._returned.first()
+        elif self._arrived:
+            _, request = self._arrived.popitem(last=False)
+            self.waiting -= 1
+            self.for_any -= 1
+            self.bytes -= request.size
+            return request
+        else:
+            return None
+        self.discard(request)
+        return request
+
+    def discard(self, request: Request) -> None:
+        """Takes a request from wherever it is."""
+        if request.strikes:
+            self._struck.discard(request)
+        elif request.order in self._returned.waiting:
+            self._returned.discard(request)
+        else:
+            del self._arrived[request.order]
+        self.waiting -= 1
+        self.for_any -= not request.strikes
+        self.bytes -= request.size
+
+
+class Service(msgspec.Struct, eq=False):
+    """A name with its workers and the requests that wait for one of them."""
+
+    name: bytes
+    workers: dict[bytes, Worker] = msgspec.field(default_factory=dict)
+    # Workers with a free slot, least loaded first; ties to the one that has been so for longest.
+    free: LazyHeap[Worker] = msgspec.field(default_factory=LazyHeap)
+    # The only worker there is: the common case, which needs no order (a fifth of the core's time per request).
+    sole: Worker | None = None
+    queue: Queue = msgspec.field(default_factory=Queue)
+    # Without a worker: when those in the queue that did not ask to wait are given up.
+    give_up_at: float = 0.0
+    requests: int = 0
+    replies: int = 0
+    errors: int = 0
+
+    @property
+    def queue_bytes(self) -> int:
+        """Bodies and attachments of what waits."""
+        return self.queue.bytes
+
+    def add(self, worker: Worker) -> None:
+        """One more worker. It is to be offered, once it may get work."""
+        self.workers[worker.identity] = worker
+        before = self.sole
+        self.sole = worker if len(self.workers) == 1 else None
+        if before is not None:
+            self.offer(before)
+
+    def remove(self, worker: Worker) -> None:
+        """One worker less."""
+        del self.workers[worker.identity]
+        worker.ticket = 0
+        self.sole = None
+        if len(self.workers) == 1:
+            (self.sole,) = self.workers.values()
+            self.sole.ticket = 0
+
+    def pick(self) -> Worker | None:
+        """The worker to get the next request, None if none has a free slot. It is to be offered again then."""
+        sole = self.sole
+        if sole is None:
+            return self.free.pop()
+        return sole if sole.takes_more else None
+
+    def offer(self, worker: Worker) -> None:
+        """Puts the worker where its load belongs, or out if it can take nothing."""
+        if self.sole is not None:
+            return
+        if worker.takes_more:
+            # A suspect one comes behind all others, whatever their load; one with a struck request behind those, so
+            # that the first is free for another such request if any is, and company stays away from what may kill.
+            self.free.push(len(worker.in_flight) / worker.slots + worker.suspect + 2 * worker.struck, worker)
+        else:
+            worker.ticket = 0
