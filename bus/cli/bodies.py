@@ -1,0 +1,122 @@
+"""Bodies between the shell and the bus: JSON as people write it, and as they read what came."""
+
+import base64
+import sys
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from hootbus.schemas import StructType
+    from hootbus.workers.content import Content
+
+
+def given_body(text: str | None, raw: IO[bytes] | None, schema: "StructType | None") -> object:
+    """The body that the argument JSON and the options --raw and --schema describe together. Raises UsageError."""
+    if raw is not None:
+        if text is not None or schema is not None:
+            raise click.UsageError("--raw is the whole body: give no JSON and no --schema with it")
+        return raw.read()
+    return capnp_body(text, schema) if schema is not None else json_body(text)
+
+
+def read_text(text: str) -> bytes:
+    """A body given on the command line; `-` stands for stdin."""
+    return sys.stdin.buffer.read() if text == "-" else text.encode("utf-8", "surrogateescape")
+
+
+def json_body(text: str | None) -> "Content | None":
+    """The body for the argument JSON, None for none. Raises UsageError for what is no JSON."""
+    import msgspec
+
+    from hootbus.frames.protocol import ContentType
+    from hootbus.workers.content import Content
+
+    if text is None:
+        return None
+    written = read_text(text)
+    try:
+        msgspec.json.decode(written)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        hint = f"; a text has its own quotes: '\"{text}\"'" if text.isalnum() else ""
+        raise click.UsageError(f"the body is no JSON: {error}{hint}") from None
+    return Content(ContentType.JSON, written)
+
+
+def capnp_body(text: str | None, schema: "StructType") -> object:
+    """The message of this type for the argument JSON. Raises UsageError where they do not fit."""
+    import msgspec
+
+    from hootbus.schemas import CapnpError
+
+    try:
+        fields = msgspec.json.decode(read_text(text) if text is not None else b"{}", type=dict[str, Any])
+        return schema.new_message(**fields)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"the body is no JSON object: {error}") from None
+    except (CapnpError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise click.UsageError(f"the body does not fit the schema: {reason}") from None
+
+
+def schema_file(path: str) -> str:
+    """The path of a schema that is loaded; the type of an option. Raises BadParameter."""
+    _load(path)
+    return path
+
+
+def struct_type(place: str) -> "StructType":
+    """The struct that FILE.capnp:Type names; the type of --schema. Raises BadParameter."""
+    from hootbus.schemas import is_struct_type
+
+    path, colon, name = place.rpartition(":")
+    if not colon or not path:
+        raise click.BadParameter(f"{place!r} is not FILE.capnp:Type")
+    found = _load(path)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not is_struct_type(found):
+        raise click.BadParameter(f"{path} has no struct {name!r}")
+    return found
+
+
+def _load(path: str) -> Any:  # noqa: ANN401  # what a schema has depends on its text
+    from hootbus.schemas import SchemaError, load
+
+    try:
+        return load(path)
+    except SchemaError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def plain(content: "Content") -> dict[str, object]:
+    """A body as JSON can say it: `body` where it can be decoded, else `base64`; `content_type` says which it was."""
+    from hootbus.frames.errors import BadBody
+    from hootbus.frames.protocol import ContentType
+    from hootbus.schemas import CapnpError, schema_of
+
+    shown: dict[str, object] = {"content_type": content.content_type.name.lower()}
+    if content.content_type is ContentType.EMPTY:
+        return shown
+    try:
+        if content.content_type is ContentType.JSON:
+            return shown | {"body": content.json()}
+        if content.content_type is ContentType.CAPNPROTO:
+            shown["schema"] = f"{content.schema_id:#018x}"
+            if (schema := schema_of(content.schema_id)) is not None:
+                return shown | {"body": _builtins(content.capnp(schema).to_dict())}
+    except (BadBody, CapnpError, UnicodeDecodeError) as error:
+        # It is shown as the bytes that it is.
+        shown["error"] = str(error).splitlines()[0]
+    return shown | {"base64": base64.b64encode(content.raw).decode()}
+
+
+def _builtins(value: object) -> object:
+    """pycapnp's dict as JSON has it: bytes in base64."""
+    if isinstance(value, dict):
+        return {name: _builtins(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_builtins(inner) for inner in value]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return value if isinstance(value, bool | int | float | str | None) else str(value)

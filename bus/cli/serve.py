@@ -1,0 +1,190 @@
+"""`hoot broker`: a broker in this process, until it is told to stop."""
+
+import logging
+import math
+import os
+import signal
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from hootbus.bus.cli.output import print_facts, print_ready
+from hootbus.bus.cli.settings import SECONDS, Failed, bus_options, reporting, setting, show_notes
+
+if TYPE_CHECKING:
+    from hootbus.bus.broker import Broker
+    from hootbus.bus.dialout import DialOut
+    from hootbus.bus.limits import Limits
+    from hootbus.frames.address import BusAddress
+
+# How long a broker that has the address already may take to say who it is.
+_WHO_S: Final = 3.0
+_LOG: Final = logging.getLogger("hootbus.broker")
+
+_EPILOG: Final = """\b
+Examples:
+  hoot broker
+  hoot broker --bus tcp://127.0.0.1:5580
+  hoot broker --bus tcp://127.0.0.1:0           a free port; see the ready line
+  hoot broker --connect 'text=tcp://127.0.0.1:7001;slots=2'
+  hoot broker --limit queue_messages=500 --limit requests_per_client=100
+\b
+It writes one JSON line to stdout once it serves:
+  {"ready":true,"bus":"tcp://127.0.0.1:5580","pid":123}
+Limits are counts, bytes and seconds (..._s): hoot broker --limit help
+\b
+SIGTERM and the first SIGINT (Ctrl-C) drain: what was accepted is finished,
+nothing new is taken. A second SIGINT stops at once.
+"""
+
+
+def _dial_out(text: str) -> "DialOut":
+    from hootbus.bus.dialout import parse_dial_out
+
+    try:
+        return parse_dial_out(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _limits(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> "Limits":
+    """The broker's limits, those given changed. What is wrong with one is said with what there is."""
+    import msgspec
+
+    from hootbus.bus.limits import Limits
+
+    defaults: dict[str, int | float] = msgspec.to_builtins(Limits())
+    if given == ("help",):
+        print_facts(list(defaults.items()))
+        ctx.exit()
+    changed: dict[str, int | float] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or name not in defaults:
+            raise click.BadParameter(f"{text!r} is not NAME=VALUE of a limit; there are {', '.join(defaults)}")
+        try:
+            number = type(defaults[name])(value)
+        except ValueError:
+            number = -1
+        if not 0 < number < math.inf:
+            raise click.BadParameter(f"{text!r}: {value!r} is no positive {_kind(defaults[name])}")
+        changed[name] = number
+    try:
+        return msgspec.structs.replace(Limits(), **changed)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _kind(default: float) -> str:
+    return "whole number" if isinstance(default, int) else "number"
+
+
+@click.command(epilog=_EPILOG)
+@bus_options
+@setting("--default-service", metavar="NAME", default="", help="Takes requests for services that nobody offers.")
+@setting(
+    "--connect",
+    type=_dial_out,
+    metavar="NAME=ENDPOINT[;slots=N]",
+    multiple=True,
+    help="Dial a service that binds and waits. Repeatable.",
+)
+@setting(
+    "--hootenanny-events",
+    metavar="ENDPOINT",
+    default="",
+    help="Republish Broadcast events as bare frames, as Hootenanny's subscribers want them.",
+)
+@setting(
+    "--request-timeout",
+    type=SECONDS,
+    metavar="S",
+    show_default="3600",
+    help="For requests without a deadline of their own.",
+)
+@setting("--drain-timeout", type=SECONDS, metavar="S", show_default="30", help="How long draining may take.")
+@setting(
+    "--limit",
+    multiple=True,
+    callback=_limits,
+    metavar="NAME=VALUE",
+    help="Change a bound; `--limit help` names them all. Repeatable.",
+)
+@setting("--insecure", is_flag=True, help="Serve an address that other machines reach.")
+def broker(
+    bus: "BusAddress",
+    default_service: str,
+    connect: "tuple[DialOut, ...]",
+    hootenanny_events: str,
+    request_timeout: float | None,
+    drain_timeout: float | None,
+    limit: "Limits",
+    insecure: bool,
+) -> None:
+    """Start a broker, and serve until stopped."""
+    import msgspec
+
+    from hootbus.bus.broker import Broker
+    from hootbus.bus.guard import CannotServe
+    from hootbus.bus.lifeline import hold_on
+
+    show_notes()
+    hold_on()
+    if request_timeout is not None:
+        limit = msgspec.structs.replace(limit, request_timeout_s=request_timeout)
+    if drain_timeout is not None:
+        limit = msgspec.structs.replace(limit, drain_timeout_s=drain_timeout)
+    served = Broker(
+        bus,
+        limits=limit,
+        default_service=default_service,
+        connect=connect,
+        hootenanny_events=hootenanny_events,
+        insecure=insecure,
+    )
+    _end_on_signals(served)
+    with reporting():
+        try:
+            served.run(on_ready=_say_ready)
+        except CannotServe as error:
+            if (pid := _who_serves(bus)) is not None:
+                raise Failed("cannot_serve", f"a broker already serves {bus.text} (pid {pid})") from None
+            raise error from None
+
+
+def _end_on_signals(served: "Broker") -> None:
+    interrupted = False
+
+    def drain(number: int, frame: object) -> None:
+        served.drain()
+
+    def interrupt(number: int, frame: object) -> None:
+        nonlocal interrupted
+        if interrupted:
+            served.stop()
+        else:
+            interrupted = True
+            served.drain()
+
+    signal.signal(signal.SIGTERM, drain)
+    signal.signal(signal.SIGINT, interrupt)
+
+
+def _say_ready(address: "BusAddress") -> None:
+    _LOG.info("serving %s", address.text)
+    print_ready(bus=address.text, pid=os.getpid())
+
+
+def _who_serves(bus: "BusAddress") -> int | None:
+    """The pid of the broker that answers at a tcp address; of an ipc one the lock file has told already."""
+    if not bus.port:
+        return None
+    from hootbus.frames.errors import HootError
+    from hootbus.workers import Client
+
+    logging.getLogger("hootbus").setLevel(logging.ERROR)
+    try:
+        with Client(bus.text) as client:
+            return int(client.call("hoot.broker/status", timeout=_WHO_S).json()["pid"])
+    except (HootError, KeyError, TypeError, ValueError):
+        return None

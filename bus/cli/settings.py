@@ -1,0 +1,231 @@
+"""What all commands have in common: the bus address, the settings file, the log, and failures that are no surprise."""
+
+import logging
+import math
+import os
+import signal
+import sys
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+from click.core import ParameterSource
+
+if TYPE_CHECKING:
+    from hootbus.frames.address import BusAddress
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_BUS: Final = "hootbus.bus"
+_VERBOSE: Final = "hootbus.verbose"
+_LEVELS: Final = (logging.WARNING, logging.INFO, logging.DEBUG)
+
+
+class Failed(click.ClickException):
+    """It failed, for a reason that has a code: exit status 1, and one line (or one JSON object) on stderr."""
+
+    def __init__(self, code: str, message: str, *, details: str = "", as_json: bool = False) -> None:
+        super().__init__(message)
+        self._code = code
+        self._details = details
+        self._as_json = as_json
+
+    def show(self, file: IO[str] | None = None) -> None:
+        """Says so."""
+        if self._as_json:
+            import json
+
+            error = {"code": self._code, "message": self.message, "details": self._details}
+            click.echo(json.dumps({"error": error}), err=True)
+        else:
+            click.echo(f"{self._code}: {self.message}", err=True)
+
+
+@contextmanager
+def reporting(as_json: bool = False) -> Iterator[None]:
+    """Turns what the bus reports into a `Failed`."""
+    from hootbus.bus.guard import CannotServe
+    from hootbus.frames.errors import HootError
+
+    try:
+        yield
+    except HootError as error:
+        raise Failed(error.code, error.message, details=error.details, as_json=as_json) from error
+    except CannotServe as error:
+        raise Failed("cannot_serve", str(error), as_json=as_json) from error
+
+
+class Setting(click.Option):
+    """An option that may be given in the environment and in the settings file, too, which its help and errors say.
+
+    The parameter is called as its flag, and so is the variable: HOOT_CALL_TIMEOUT for `--timeout` of `hoot call`.
+    """
+
+    def variable(self, ctx: click.Context) -> str:
+        """The environment variable."""
+        return str(self.envvar or f"{ctx.auto_envvar_prefix}_{self.name}".upper())
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """What was wrong: the flag, or where else its value stands."""
+        hint = click.Parameter.get_error_hint(self, ctx)
+        source = ctx.get_parameter_source(self.name or "") if ctx is not None else None
+        if ctx is not None and source is ParameterSource.ENVIRONMENT:
+            return f"{hint} (env var: {self.variable(ctx)})"
+        return f"{hint} (in the settings file)" if source is ParameterSource.DEFAULT_MAP else hint
+
+
+setting: Final = partial(click.option, cls=Setting, show_envvar=True)
+
+
+def forget_settings(ctx: click.Context) -> None:
+    """Takes this command's settings out of the environment: what it starts has them as arguments."""
+    for context in (ctx, ctx.find_root()):
+        for option in context.command.params:
+            if isinstance(option, Setting):
+                os.environ.pop(option.variable(context), None)
+
+
+def bus_address(text: str) -> "BusAddress":
+    from hootbus.frames.address import parse_address
+
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+class _Seconds(click.FloatRange):
+    """A time to wait. click takes inf and nan for numbers, too."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0.0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401  # as click has it
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is no number of seconds", param, ctx)
+        return seconds
+
+
+SECONDS: Final = _Seconds()
+
+
+def interruptible() -> None:
+    """From now on SIGTERM ends the command as Ctrl-C does: what it has begun is taken back."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # SIGINT, too, as a shell has it ignored by what it starts in the background.
+        signal.signal(number, signal.default_int_handler)
+
+
+def remember_bus(ctx: click.Context, param: click.Parameter, value: "BusAddress | None") -> None:
+    """Keeps the `--bus` that stands before the command's name."""
+    ctx.meta[_BUS] = value
+
+
+def _choose_bus(ctx: click.Context, param: click.Parameter, value: "BusAddress | None") -> "BusAddress":
+    """The nearest flag, then the environment, then the settings file, then the default."""
+    from hootbus.frames.address import default_address
+
+    own_source, source = ctx.get_parameter_source("bus"), ctx.find_root().get_parameter_source("bus")
+    said_above: BusAddress | None = ctx.meta[_BUS]
+    if own_source is not ParameterSource.COMMANDLINE and source in (
+        ParameterSource.COMMANDLINE,
+        ParameterSource.ENVIRONMENT,
+    ):
+        value = said_above
+    if value := value or said_above:
+        return value
+    try:
+        return default_address()
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def bus_options(command: F) -> F:
+    """`--bus` and `--verbose` behind the command's name, too; the function gets `bus`, a BusAddress."""
+    command = setting(
+        "--verbose", "-v", count=True, expose_value=False, callback=configure_logging, help="Log more to stderr."
+    )(command)
+    return setting(
+        "--bus",
+        type=bus_address,
+        callback=_choose_bus,
+        # All commands mean the same one.
+        envvar="HOOT_BUS",
+        metavar="ADDRESS",
+        show_default="this user's own",
+        help="Where the bus is: tcp://HOST:PORT or ipc://DIRECTORY.",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """`--json`, for scripts."""
+    return setting("--json", is_flag=True, help="JSON on stdout, for scripts.")(command)
+
+
+def configure_logging(ctx: click.Context, param: click.Parameter, verbose: int) -> None:
+    """The log goes to stderr; `-v` says more, before or behind the command's name."""
+    verbose = ctx.meta[_VERBOSE] = ctx.meta.get(_VERBOSE, 0) + verbose
+    logging.basicConfig(stream=sys.stderr, format=_LOG_FORMAT)
+    logging.getLogger("hootbus").setLevel(_LEVELS[min(verbose, len(_LEVELS) - 1)])
+
+
+def verbosity(ctx: click.Context) -> int:
+    """How many `-v` were given."""
+    return int(ctx.meta[_VERBOSE])
+
+
+def show_notes() -> None:
+    """For commands that serve: their log says what happens, also without `-v`."""
+    log = logging.getLogger("hootbus")
+    log.setLevel(min(log.level, logging.INFO))
+
+
+def read_config(ctx: click.Context, param: click.Parameter, path: str | None) -> None:
+    """Reads the TOML file of `--config` into click's map of defaults."""
+    if path is None:
+        return
+    try:
+        with open(path, "rb") as file:
+            found = tomllib.load(file)
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{path}: {error}") from None
+    assert isinstance(ctx.command, click.Group)
+    ctx.default_map = _defaults(ctx, ctx.command, found, path)
+
+
+def _defaults(ctx: click.Context, group: click.Group, found: Mapping[str, Any], path: str) -> dict[str, Any]:
+    defaults: dict[str, Any] = {}
+    for key, value in found.items():
+        command = group.get_command(ctx, key) if isinstance(value, dict) else None
+        if command is not None:
+            defaults[key] = {
+                _setting(command, name, path, f"[{key}] "): _listed(inner) for name, inner in value.items()
+            }
+        else:
+            defaults[_setting(group, key, path, "")] = value
+    return defaults
+
+
+def _setting(command: click.Command, key: str, path: str, place: str) -> str:
+    """The parameter that a key of the file is about. Raises UsageError for a word that none has: a typo, mostly."""
+    named = {
+        flag.removeprefix("--"): parameter.name or ""
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+        for flag in parameter.opts
+        if flag.startswith("--")
+    }
+    name = named.get(key.replace("_", "-"))
+    if name is None:
+        raise click.UsageError(f"{path}: {place}{key} is no setting; there are {', '.join(sorted(named))}")
+    return name
+
+
+def _listed(value: object) -> object:
+    """A table as the repeated NAME=VALUE that it would be on the command line."""
+    return [f"{name}={inner}" for name, inner in value.items()] if isinstance(value, dict) else value

@@ -1,0 +1,98 @@
+"""`hoot worker`: a worker in this process, or several processes of it under supervision."""
+
+import os
+from typing import TYPE_CHECKING, Final
+
+import click
+from click.core import ParameterSource
+
+from hootbus.bus.cli.output import print_ready
+from hootbus.bus.cli.settings import (
+    SECONDS,
+    Failed,
+    bus_options,
+    forget_settings,
+    reporting,
+    setting,
+    show_notes,
+    verbosity,
+)
+from hootbus.bus.lifeline import CANNOT_BEGIN
+
+if TYPE_CHECKING:
+    from hootbus.frames.address import BusAddress
+
+_DRAIN_TIMEOUT_S: Final = 30.0
+
+_EPILOG: Final = """\b
+Examples:
+  hoot worker worker:worker           `worker = Worker("text")` in ./worker.py
+  hoot worker myapp.audio:worker -n 4
+\b
+MODULE is looked for in the current folder first. Each process writes a JSON
+line to stdout once the broker has taken it in:
+  {"ready":true,"service":"text","bus":"ipc:///run/user/1000/hootbus","pid":123}
+Without a broker it waits for one. SIGTERM and the first SIGINT (Ctrl-C) drain:
+what runs is finished, nothing new is taken. A second SIGINT stops at once.
+With -n, processes that die are started again, ever more slowly while they keep
+dying, and the broker is told of each death at once.
+"""
+
+
+class _CannotBegin(Failed):
+    exit_code = CANNOT_BEGIN
+
+
+@click.command(epilog=_EPILOG)
+@bus_options
+@click.argument("target", metavar="MODULE:OBJECT")
+@setting("-n", "--processes", type=click.IntRange(1, 1024), help="So many processes, restarted when they die.")
+@setting(
+    "--drain-timeout",
+    type=SECONDS,
+    default=_DRAIN_TIMEOUT_S,
+    show_default=True,
+    metavar="S",
+    help="Seconds to finish what runs when stopping.",
+)
+@click.pass_context
+def worker(ctx: click.Context, bus: "BusAddress", target: str, processes: int | None, drain_timeout: float) -> None:
+    """Attach a worker to the bus, and serve until stopped."""
+    from hootbus.bus.attach import taken_identity
+    from hootbus.bus.lifeline import hold_on
+
+    show_notes()
+    hold_on()
+    identity = taken_identity()
+    if processes is not None:
+        from hootbus.bus.processes import hoot
+        from hootbus.bus.supervisor import Supervisor
+
+        # The same again, for one process. It must not supervise in turn.
+        forget_settings(ctx)
+        options = ["--bus", bus.text, "--drain-timeout", str(drain_timeout), *["-v"] * verbosity(ctx)]
+        command = hoot("worker", *options, "--", target)
+        ctx.exit(Supervisor(command, processes, bus, drain_timeout_s=drain_timeout).run())
+    given = ctx.get_parameter_source("drain_timeout") is not ParameterSource.DEFAULT
+    _attach(target, bus, drain_timeout if given else None, identity)
+
+
+def _attach(target: str, bus: "BusAddress", drain_timeout: float | None, identity: bytes | None) -> None:
+    from hootbus.bus.attach import CannotAttach, find_worker
+
+    # For whatever else the program has: its own clients and publishers find the same bus.
+    os.environ["HOOT_BUS"] = bus.text
+    try:
+        found = find_worker(target)
+    except CannotAttach as error:
+        # A supervisor is told that trying again would not help.
+        kind = Failed if identity is None else _CannotBegin
+        hint = "; a module is named without .py" if target.partition(":")[0].endswith(".py") else ""
+        raise kind("cannot_attach", f"{error}{hint}") from None
+    with reporting():
+        found.run(
+            bus.text,
+            drain_timeout=drain_timeout,
+            identity=identity,
+            on_ready=lambda: print_ready(service=found.service, bus=bus.text, pid=os.getpid()),
+        )

@@ -1,0 +1,175 @@
+"""Every option of every command is a flag, a variable and a key of the settings file, under one name."""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import click
+import pytest
+
+from cli.shell import refused
+from hootbus.bus.cli.app import hoot as root
+from hootbus.bus.cli.settings import Setting
+
+SCHEMA: Final = Path(__file__).parents[2] / "schemas" / "broadcast.capnp"
+ARGUMENTS: Final = {"worker": ["program:worker"], "call": ["text/upper"], "publish": ["jobs.done"]}
+# For each flag what it may be, and what it may not be (None where any text will do).
+VALUES: Final[dict[str, tuple[str, str | None]]] = {
+    "audio": (str(SCHEMA), "/no/such/file"),
+    "bus": ("tcp://127.0.0.1:1", "nonsense"),
+    "config": (str(Path(__file__).parent / "other_bus.toml"), "/no/such/file"),
+    "connect": ("text=tcp://127.0.0.1:1;slots=2 other=tcp://127.0.0.1:2", "nonsense"),
+    "count": ("3", "0"),
+    "default-service": ("text", None),
+    "drain-timeout": ("3", "-1"),
+    "hootenanny-events": ("tcp://127.0.0.1:1", None),
+    "idempotent": ("true", "nonsense"),
+    "insecure": ("true", "nonsense"),
+    "json": ("true", "nonsense"),
+    "limit": ("workers=3 services=3", "nonsense"),
+    "processes": ("3", "0"),
+    "raw": (str(SCHEMA), "/no/such/file"),
+    "request-timeout": ("3", "inf"),
+    "schema": (f"{SCHEMA}:Broadcast", "/no/such.capnp:Broadcast"),
+    "seconds": ("3", "0"),
+    "stream": ("true", "nonsense"),
+    "timeout": ("7", "nan"),
+    "verbose": ("1", "nonsense"),
+    "wait": ("true", "nonsense"),
+}
+# `hoot listen` takes files of schemas where others take one type.
+LISTEN_SCHEMA: Final = (str(SCHEMA), "/no/such.capnp")
+
+
+def command_of(name: str) -> click.Command:
+    """The command, `hoot` itself for none."""
+    found = root.get_command(click.Context(root), name) if name else root
+    assert found is not None
+    return found
+
+
+def settings_of(name: str) -> dict[str, Setting]:
+    """A command's options by flag."""
+    options = [option for option in command_of(name).params if isinstance(option, click.Option)]
+    assert all(isinstance(option, Setting) or option.opts == ["--version"] for option in options)
+    return {
+        flag.removeprefix("--"): option
+        for option in options
+        if isinstance(option, Setting)
+        for flag in option.opts
+        if flag.startswith("--")
+    }
+
+
+class Case(NamedTuple):
+    """One option of one command; of `hoot` itself if that is empty."""
+
+    command: str
+    flag: str
+
+    def __str__(self) -> str:
+        return f"{self.command or 'hoot'} --{self.flag}"
+
+    @property
+    def option(self) -> Setting:
+        return settings_of(self.command)[self.flag]
+
+    @property
+    def variable(self) -> str:
+        # The bus is the same for all commands, and so is its variable.
+        words = ["hoot", *([self.command] if self.command and self.flag != "bus" else []), self.flag]
+        return "_".join(words).upper().replace("-", "_")
+
+    @property
+    def values(self) -> tuple[str, str | None]:
+        return LISTEN_SCHEMA if (self.command, self.flag) == ("listen", "schema") else VALUES[self.flag]
+
+    @property
+    def line(self) -> list[str]:
+        """The command line without the option."""
+        return [self.command or "status", *ARGUMENTS.get(self.command, [])]
+
+    @property
+    def line_with_flag(self) -> list[str]:
+        good = self.values[0]
+        if self.option.is_flag or self.option.count:
+            flags = [f"--{self.flag}"]
+        else:
+            each = good.split() if self.option.multiple else [good]
+            flags = [part for value in each for part in (f"--{self.flag}", value)]
+        return [self.line[0], *flags, *self.line[1:]] if self.command else [*flags, *self.line]
+
+    @property
+    def toml(self) -> str:
+        good: object = self.values[0]
+        if self.option.multiple:
+            good = self.values[0].split()
+        elif self.option.is_flag or self.option.count:
+            good = json.loads(self.values[0])
+        return (f"[{self.command}]\n" if self.command else "") + f"{self.flag} = {json.dumps(good)}\n"
+
+
+COMMANDS: Final = ("", *root.list_commands(click.Context(root)))
+EVERY: Final = [Case(command, flag) for command in COMMANDS for flag in settings_of(command)]
+every_option = pytest.mark.parametrize("case", EVERY, ids=str)
+Parsed = Callable[[Case, list[str]], dict[str, Any]]
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Parsed]:
+    """What a command line comes to: the values that its command is called with, and how much is logged."""
+    log = logging.getLogger("hootbus")
+    before = log.level
+    for name in [name for name in os.environ if name.startswith("HOOT_")]:
+        monkeypatch.delenv(name)
+
+    def parse(case: Case, line: list[str]) -> dict[str, Any]:
+        seen: dict[str, Any] = {}
+        monkeypatch.setattr(command_of(case.command or "status"), "callback", seen.update)
+        root.main(line, standalone_mode=False)
+        # An open file is compared by its name.
+        return {key: getattr(value, "name", value) for key, value in seen.items()} | {"log": log.level}
+
+    yield parse
+    log.setLevel(before)
+
+
+@every_option
+def test_an_option_is_a_variable_too(case: Case, parsed: Parsed, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = parsed(case, case.line_with_flag)
+    assert parsed(case, case.line) != expected
+    monkeypatch.setenv(case.variable, case.values[0])
+    assert parsed(case, case.line) == expected
+
+
+@pytest.mark.parametrize("case", [case for case in EVERY if case.flag != "config"], ids=str)
+def test_an_option_is_a_key_of_the_file_too(case: Case, parsed: Parsed, tmp_path: Path) -> None:
+    file = tmp_path / "hoot.toml"
+    file.write_text(case.toml)
+    assert parsed(case, ["--config", str(file), *case.line]) == parsed(case, case.line_with_flag)
+
+
+@every_option
+def test_help_names_the_variable(case: Case) -> None:
+    context = click.Context(root, info_name="hoot", auto_envvar_prefix="HOOT")
+    if case.command:
+        context = click.Context(command_of(case.command), context, info_name=case.command)
+    # As one line: it is broken anywhere.
+    assert f"[env var: {case.variable}" in " ".join(context.get_help().split())
+
+
+@pytest.mark.parametrize("case", [case for case in EVERY if case.values[1] is not None], ids=str)
+def test_a_bad_value_is_wrong_usage_of_the_variable(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(case.variable, case.values[1] or "")
+    said = refused(*case.line)
+    assert f"'--{case.flag}'" in said
+    assert f"(env var: {case.variable})" in said
+
+
+def test_a_bad_value_of_the_file_is_said_to_be_there(tmp_path: Path) -> None:
+    file = tmp_path / "hoot.toml"
+    file.write_text("[status]\ntimeout = -1\n")
+    assert "'--timeout' (in the settings file)" in refused("--config", str(file), "status")
