@@ -1,0 +1,139 @@
+"""What is installed: every package, its schemas, its types, and the native module with its source."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("bus", "frames", "schemas", "workers")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+SETUPTOOLS = PROJECT["tool"]["setuptools"]
+
+needs_build_tools = pytest.mark.skipif(
+    not all(importlib.util.find_spec(name) for name in ("setuptools", "Cython", "pip")),
+    reason="the wheel is built with setuptools, Cython and pip from this environment (make check installs them)",
+)
+
+
+def packages() -> dict[str, str]:
+    """Every folder of the four with Python in it, by the name under which it is imported."""
+    folders = {init.parent.relative_to(ROOT) for folder in FOLDERS for init in (ROOT / folder).rglob("__init__.py")}
+    return {".".join(("hootbus", *folder.parts)): folder.as_posix() for folder in folders}
+
+
+def test_every_package_is_listed() -> None:
+    """setuptools cannot find packages whose folders are called otherwise, so a new one must be written down."""
+    assert SETUPTOOLS["package-dir"] == packages()
+    assert set(SETUPTOOLS["packages"]) == set(packages())
+
+
+def test_every_folder_of_the_four_has_its_link_for_the_type_checkers() -> None:
+    links = {link.name: link.resolve() for link in (ROOT / ".dev" / "hootbus").iterdir()}
+    assert links == {folder: (ROOT / folder).resolve() for folder in FOLDERS}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy to build in, without what was built before."""
+    source = tmp_path_factory.mktemp("source")
+    built = shutil.ignore_patterns("__pycache__", "_native.c", "*.so", "*.pyd")
+    for folder in FOLDERS:
+        shutil.copytree(ROOT / folder, source / folder, ignore=built)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    return source
+
+
+@pytest.fixture(scope="module")
+def wanted(source: Path) -> set[str]:
+    """Every file of ours that an installed package needs."""
+    kinds = {".py", ".pyi", ".pyx", ".capnp", ".typed"}
+    files = (path for folder in FOLDERS for path in (source / folder).rglob("*"))
+    return {path.relative_to(source).as_posix() for path in files if path.suffix in kinds}
+
+
+@pytest.fixture(scope="module")
+def sdist(source: Path, wanted: set[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("sdist")
+    call = f"from setuptools import build_meta; build_meta.build_sdist({str(made)!r})"
+    run([sys.executable, "-c", call], cwd=source)
+    (path,) = made.iterdir()
+    return path
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from the sdist, as a user's machine would."""
+    made = tmp_path_factory.mktemp("wheel")
+    run([*PIP, "wheel", "--no-build-isolation", "--no-deps", "--no-index", "--wheel-dir", str(made), str(sdist)])
+    (path,) = made.iterdir()
+    return path
+
+
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+
+
+def run(command: list[str], cwd: Path | None = None, **environ: str) -> str:
+    done = subprocess.run(
+        command, cwd=cwd or ROOT.parent, env=os.environ | environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@needs_build_tools
+def test_the_wheel_has_every_file_and_nothing_else(wheel: Path, wanted: set[str]) -> None:
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    native = {name for name in names if name.startswith("hootbus/frames/_native.") and name.endswith((".so", ".pyd"))}
+    assert names - native == {f"hootbus/{name}" for name in wanted}
+    assert {f"hootbus/{folder}/py.typed" for folder in FOLDERS} <= names
+    if importlib.util.find_spec("hootbus.frames._native") is not None:
+        assert len(native) == 1, "compiled here, so it should be in the wheel"
+
+
+@needs_build_tools
+def test_the_sdist_has_the_source_of_the_native_module_and_nothing_that_was_made_from_it(
+    sdist: Path, wanted: set[str]
+) -> None:
+    with tarfile.open(sdist) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+    assert wanted <= names
+    assert {"pyproject.toml", "README.md", "LICENSE"} <= names
+    assert not {name for name in names if name.endswith((".c", ".so", ".pyd", ".pyc"))}
+
+
+@needs_build_tools
+def test_the_wheel_declares_the_command_the_plugin_and_its_licence(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as opened:
+        (entry_points,) = (name for name in opened.namelist() if name.endswith("/entry_points.txt"))
+        said = opened.read(entry_points).decode()
+        metadata = opened.read(entry_points.replace("entry_points.txt", "METADATA")).decode()
+    assert "hoot = hootbus.bus.cli:main" in said
+    assert "hootbus = hootbus.bus.pytest_plugin" in said
+    assert "License-Expression: MIT" in metadata
+    assert "Requires-Python: >=3.11" in metadata
+
+
+@needs_build_tools
+def test_the_installed_wheel_runs_without_the_repository(wheel: Path, tmp_path: Path) -> None:
+    """Unpacked into a folder that Python looks in first; the dependencies are this environment's."""
+    site = tmp_path / "site"
+    run([*PIP, "install", "--no-deps", "--no-index", "--target", str(site), str(wheel)])
+    program = """
+import hootbus.bus, hootbus.frames, hootbus.schemas, hootbus.workers
+from hootbus.frames import NATIVE, aligned_context, probe
+from hootbus.schemas import standard
+print(hootbus.frames.__file__, NATIVE, probe(aligned_context()).holds, standard.envelope.Envelope.schema.node.isGeneric)
+"""
+    file, native, holds, _ = run([sys.executable, "-c", program], cwd=tmp_path, PYTHONPATH=str(site)).split()
+    assert Path(file).is_relative_to(site)
+    assert native == str(importlib.util.find_spec("hootbus.frames._native") is not None)
+    assert holds == "True"

@@ -1,0 +1,169 @@
+"""The broker's process: the real core in a shell without sockets, with a ledger beside it."""
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from hootbus.bus.core import Core
+from hootbus.bus.effects import Note, Publish, Send, Stop
+from hootbus.bus.inputs import ConnectionLost, Drain, Input, Malformed, Received, Ticked, Undeliverable
+from hootbus.frames.message import Frames, MalformedMessage, Message, parse, serialize
+from hootbus.frames.protocol import Command
+from hootbus.schemas import read_registration
+from sim.clock import Alarm
+from sim.indexes import check_core
+from sim.ledger import Ledger
+from sim.network import Line, brief
+from sim.violation import Violation
+
+if TYPE_CHECKING:
+    from sim.world import World
+
+_GOODBYE_S: Final = 0.3
+
+
+class SimBroker:
+    """One broker, from its start to its end."""
+
+    def __init__(self, world: "World", name: str) -> None:
+        self.world = world
+        self.name = name
+        self.alive = True
+        limits = world.profile.broker
+        clock, network = world.clock, world.network
+        self.core = Core(
+            instance=world.new_bytes(16),
+            new_id=lambda: world.new_bytes(16),
+            now=clock.now,
+            limits=limits,
+            default_service="svc0" if world.profile.default_service else "",
+        )
+        self.ledger = Ledger(limits, world.asks, lambda identity: not identity[0])
+        self._touched = True
+        self._outgoing: list[Message] = []
+        self._flush_due = self._flushing = self._stopping = False
+        self._alarm = Alarm(clock, world.lateness, self._tick)
+        self._alarm.set(self.core.wake_at())
+        network.broker_takes = self._take
+        network.broker_noticed = lambda: self._handle(ConnectionLost())
+
+    def _take(self, line: Line, frames: Frames) -> None:
+        try:
+            message = parse([line.identity, *frames], 1)
+        except MalformedMessage as error:
+            self.world.note(self.name, partial("<- {} rubbish, {}".format, line.identity[:4].hex(), error))
+            self.ledger.malformed(error)
+            self._handle(Malformed(error))
+            return
+        slots = 1
+        if message.command is Command.READY and len(message.body):
+            slots = read_registration(message.body).slots
+        self.world.note(self.name, lambda: f"<- {line.identity[:4].hex()} {brief(message)}")
+        self.ledger.received(message, slots, self.world.clock.now)
+        self._handle(Received(message))
+
+    def _tick(self) -> None:
+        if self._outgoing:
+            # As in bus.broker, which looks at the clock after it has sent.
+            self._flush()
+        if not self.alive:
+            return
+        self._handle(Ticked())
+        if self._lives() and self.core.wake_at() <= self.world.clock.now:
+            raise Violation("the core has ticked and wants to be woken at a time that is past")
+
+    def _lives(self) -> bool:
+        """A function, so that the type checker asks again after something has happened."""
+        return self.alive
+
+    def drain(self) -> None:
+        """The operator asks it to finish and end."""
+        self._handle(Drain())
+
+    def crash(self) -> None:
+        """The process is killed."""
+        self.world.note(self.name, lambda: "dies")
+        self.alive = False
+        for message in self._outgoing:
+            self._lose(message, noticed=True)
+        self._outgoing.clear()
+        self.world.network.broker_ends(0.0)
+
+    def _handle(self, event: Input) -> None:
+        now = self.world.clock.now
+        self._touched = True
+        for effect in self.core.handle(event, now):
+            match effect:
+                case Send():
+                    self.ledger.sent(effect.message, now)
+                    self._outgoing.append(effect.message)
+                case Note():
+                    self.world.note(self.name, partial("{} {}".format, effect.event, effect.facts))
+                case Stop():
+                    self._stop()
+                case Publish():
+                    raise Violation("nobody asked for an event")
+        if self._outgoing and not self._flush_due:
+            # As in bus.broker, sends gather while there is more to receive.
+            self._flush_due = True
+            self.world.clock.after(self.world.random.choice((0.0, 0.0, 0.001, 0.01)), self._flush)
+        if self.alive:
+            self._alarm.set(self.core.wake_at())
+
+    def _flush(self) -> None:
+        self._flush_due, self._flushing = False, True
+        outgoing = self._outgoing
+        # What cannot be sent is an input in turn, and what follows from it comes behind what is already decided.
+        for message in outgoing:
+            self._send(message)
+        outgoing.clear()
+        self._flushing = False
+        if self._stopping:
+            self._stopping = False
+            self.world.network.broker_ends(_GOODBYE_S)
+
+    def _send(self, message: Message) -> None:
+        identity, now = message.route[0], self.world.clock.now
+        line = self.world.network.routes.get(identity)
+        if line is not None and now >= line.full_until:
+            self.world.note(self.name, lambda: f"-> {identity[:4].hex()} {brief(message)}")
+            self.ledger.left(message)
+            self.world.network.down(line, serialize(message)[1:])
+            return
+        self.world.note(self.name, lambda: f"-x {identity[:4].hex()} {brief(message)} ({'full' if line else 'gone'})")
+        self.ledger.undelivered(message, gone=line is None)
+        self._lose(message, noticed=line is None)
+        self._handle(Undeliverable(message, line is None))
+
+    def _lose(self, message: Message, noticed: bool) -> None:
+        ask = self.world.asks.find(message.route[0], message.request_id)
+        if ask is not None:
+            ask.lost(message, noticed)
+
+    def _stop(self) -> None:
+        self.world.note(self.name, lambda: "has drained and ends")
+        self.ledger.check_ended()
+        self.alive, self._stopping = False, True
+        if not self._flushing:
+            self._flush()
+
+    def check(self) -> None:
+        """After each step."""
+        if not self.alive:
+            return
+        self.ledger.check(self.world.clock.now)
+        if self._touched:
+            self._touched = False
+            check_core(self.core, self.world.clock.now)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anybody owes anybody anything."""
+        core = self.core
+        return bool(core._requests.open_count or any(worker.in_flight for worker in core._roster.workers.values()))
+
+    def check_idle(self) -> None:
+        """When everything has settled nothing may be left."""
+        requests, workers = self.core._requests, self.core._roster.workers.values()
+        left = {worker.number: [wire_id.hex() for wire_id in worker.in_flight] for worker in workers}
+        if self.busy or requests._clients or requests.held_bytes or requests._orphans:
+            raise Violation(f"all is quiet, and the core has {requests.open_count} open, in flight {left}")

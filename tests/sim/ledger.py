@@ -1,0 +1,220 @@
+"""An account of its own of what goes in and out of the broker, to hold the core against."""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from hootbus.bus.limits import Limits
+from hootbus.frames.errors import Quarantined, WorkerLost
+from hootbus.frames.message import MalformedMessage, Message
+from hootbus.frames.protocol import Command, ContentType, Flag
+from hootbus.workers.failure import error_of
+from sim.asks import EPSILON_S, Asks
+from sim.violation import Violation
+
+# How late the broker's tick may be.
+LATE_S: Final = 0.02
+
+
+class Owed(msgspec.Struct, eq=False):
+    """A request that the broker has taken and not answered."""
+
+    due: float
+    options: bool
+    partials: bool
+    one_way: bool
+    hands: int = 0
+    taken_back: int = 0
+    # Of its sends: those that left, those whose worker said goodbye, and those whose worker may have had other reasons
+    # to go than that it died.
+    left: int = 0
+    parted: int = 0
+    excused: int = 0
+
+
+class Ledger:
+    """What one broker owes to whom, by the messages alone. `plain(identity)` says who sent no options."""
+
+    def __init__(self, limits: Limits, asks: Asks, plain: Callable[[bytes], bool]) -> None:
+        self._limits = limits
+        self._asks = asks
+        self._plain = plain
+        self._owed: dict[tuple[bytes, bytes], Owed] = {}
+        self._malformed: list[tuple[bytes, bytes]] = []
+        self._quarantined: set[tuple[bytes, bytes]] = set()
+        # Of registered workers: the id of their READY, their slots, and what they owe replies for.
+        self._ready: dict[bytes, bytes] = {}
+        self._slots: dict[bytes, int] = {}
+        self._handed: dict[bytes, dict[bytes, Message]] = {}
+        self._draining: set[bytes] = set()
+        # Of workers whose connection is gone, whose own goodbye may still come.
+        self._unreachable: dict[bytes, dict[bytes, Message]] = {}
+
+    def received(self, message: Message, slots: int, now: float) -> None:
+        """Before the core sees it."""
+        identity = message.route[0]
+        if message.command is Command.REQUEST:
+            self._asked(message, now)
+        elif message.command is Command.REPLY:
+            self._handed.get(identity, {}).pop(message.request_id, None)
+        elif message.command is Command.READY and (
+            message.options is None or self._ready.get(identity) != message.request_id
+        ):
+            # What is under way to it may still leave, to nobody who knows of it.
+            for owed in self._owed_by(self._handed.get(identity, {})):
+                owed.left += owed.left < owed.hands - owed.taken_back
+            self._draining.discard(identity)
+            self._unreachable.pop(identity, None)
+            self._ready[identity] = message.request_id
+            self._slots[identity] = slots
+            self._handed[identity] = {}
+        elif message.command is Command.DISCONNECT and message.options and message.options.deadline_ms:
+            self._draining.add(identity)
+            for owed in self._owed_by(self._handed.get(identity, {})):
+                owed.excused += 1
+        elif message.command is Command.DISCONNECT:
+            for owed in self._owed_by(self._handed.get(identity, {})):
+                owed.parted += 1
+                owed.excused += 1
+            for owed in self._owed_by(self._unreachable.pop(identity, {})):
+                owed.excused += 1
+            self._forget(identity)
+
+    def _owed_by(self, handed: dict[bytes, Message]) -> list[Owed]:
+        asks = [self._asks.all[message.traceparent] for message in handed.values()]
+        found = [self._owed.get((ask.identity, ask.request_id)) for ask in asks]
+        return [owed for owed in found if owed is not None]
+
+    def malformed(self, error: MalformedMessage) -> None:
+        """Who sent a REQUEST that is none may be told so."""
+        if error.request_id is not None:
+            self._malformed.append((error.route[0], error.request_id))
+
+    def _asked(self, message: Message, now: float) -> None:
+        options = message.options
+        key = message.route[0], message.request_id
+        one_way = options is not None and bool(options.flags & Flag.ONE_WAY)
+        timeout = options.deadline_ms / 1000 if options and options.deadline_ms else self._limits.request_timeout_s
+        before = self._owed.get(key)
+        if before is None or one_way:
+            partials = options is not None and bool(options.flags & Flag.PARTIALS)
+            self._owed[key] = Owed(now + timeout, options is not None, partials, one_way)
+
+    def sent(self, message: Message, now: float) -> None:
+        """What the core decided to send, when it did."""
+        identity = message.route[0]
+        if (message.options is not None or message.attachments) and self._plain(identity):
+            raise Violation(f"our extension goes to a plain peer: {message}")
+        match message.command:
+            case Command.REPLY:
+                self._replied(identity, message)
+            case Command.PARTIAL:
+                owed = self._owed.get((identity, message.request_id))
+                if owed is None or owed.one_way or not owed.partials:
+                    raise Violation(f"a PARTIAL for {identity[:4].hex()}, which asked for none: {message}")
+            case Command.REQUEST:
+                self._hand(identity, message, now)
+            case Command.CANCEL:
+                if message.request_id not in self._handed.get(identity, {}):
+                    raise Violation(f"a CANCEL for a request that {identity[:4].hex()} does not have: {message}")
+            case Command.DISCONNECT:
+                self._forget(identity)
+            case Command.HEARTBEAT:
+                if (message.content_type is ContentType.EMPTY) != (message.options is None):
+                    raise Violation(f"a heartbeat that tells a plain peer an instance, or one of ours none: {message}")
+            case _:
+                raise Violation(f"the broker sends {message}")
+
+    def _replied(self, identity: bytes, message: Message) -> None:
+        key = identity, message.request_id
+        if key in self._malformed and b"bad_frame" in bytes(message.body):
+            self._malformed.remove(key)
+            return
+        owed = self._owed.get(key)
+        if owed is None or owed.one_way:
+            raise Violation(f"a REPLY for {identity[:4].hex()}, which is owed none: {message}")
+        del self._owed[key]
+        error = error_of(message)
+        if isinstance(error, WorkerLost) and not owed.left and "the broker stopped" not in error.message:
+            raise Violation(f"{self._asks.find(*key)} is lost with a worker, and never left for any")
+        if isinstance(error, Quarantined):
+            deaths = owed.left - owed.parted
+            if key not in self._quarantined and deaths < self._limits.strikes:
+                raise Violation(f"{self._asks.find(*key)} is quarantined, and was at {deaths} deaths")
+            self._quarantined.add(key)
+
+    def _hand(self, identity: bytes, message: Message, now: float) -> None:
+        who = identity[:4].hex()
+        handed = self._handed.get(identity)
+        if handed is None:
+            raise Violation(f"a REQUEST for {who}, which is no worker (any more): {message}")
+        if message.request_id in handed:
+            raise Violation(f"a second REQUEST under the same id for {who}: {message}")
+        handed[message.request_id] = message
+        if len(handed) > self._slots[identity]:
+            raise Violation(f"{who} has {self._slots[identity]} slots and owes {len(handed)} replies")
+        ask = self._asks.all[message.traceparent]
+        key = ask.identity, ask.request_id
+        owed = self._owed.get(key)
+        if owed is None:
+            raise Violation(f"{ask} is handed to {who} after its client was answered")
+        if now > owed.due:
+            raise Violation(f"{ask} is handed to {who} {now - owed.due:.4f} s after its deadline")
+        options = message.options
+        if options is not None and not 0 < options.deadline_ms / 1000 <= owed.due - now + EPSILON_S:
+            raise Violation(f"{ask} is handed with {options.deadline_ms} ms, and has {owed.due - now:.4f} s")
+        if key in self._quarantined:
+            raise Violation(f"{ask} is quarantined, and handed to {who}")
+        owed.hands += 1
+        most = self._limits.strikes + owed.excused if ask.idempotent else 1
+        if owed.hands - owed.taken_back > most:
+            raise Violation(f"{ask} is handed out {owed.hands - owed.taken_back} times")
+
+    def left(self, message: Message) -> None:
+        """The socket took it."""
+        if message.command is Command.REQUEST:
+            ask = self._asks.all[message.traceparent]
+            owed = self._owed.get((ask.identity, ask.request_id))
+            if owed is not None:
+                owed.left += 1
+                owed.excused += message.route[0] in self._draining
+
+    def undelivered(self, message: Message, gone: bool) -> None:
+        """The socket did not take it; said before the core hears of it."""
+        identity = message.route[0]
+        handed = self._handed.get(identity, {})
+        if message.command is Command.REQUEST:
+            if handed.get(message.request_id) is message:
+                del handed[message.request_id]
+            ask = self._asks.all[message.traceparent]
+            owed = self._owed.get((ask.identity, ask.request_id))
+            if owed is not None:
+                owed.taken_back += 1
+        if gone and message.command in (Command.HEARTBEAT, Command.CANCEL, Command.REQUEST):
+            if handed:
+                self._unreachable[identity] = handed
+            self._forget(identity)
+        elif message.command is Command.HEARTBEAT and message.request_id == self._ready.get(identity):
+            # It was not told that it is in, so it is not.
+            for owed in self._owed_by(handed):
+                owed.excused += 1
+            self._forget(identity)
+
+    def _forget(self, identity: bytes) -> None:
+        self._ready.pop(identity, None)
+        self._slots.pop(identity, None)
+        self._handed.pop(identity, None)
+
+    def check(self, now: float) -> None:
+        """No client is left without an answer for longer than it, or the broker, gave the request."""
+        for (identity, request_id), owed in self._owed.items():
+            if now > owed.due + LATE_S and not owed.one_way:
+                ask = self._asks.find(identity, request_id)
+                raise Violation(f"the broker is silent about {ask} for {now - owed.due:.3f} s")
+
+    def check_ended(self) -> None:
+        """A broker that has drained owes nothing."""
+        for (identity, request_id), owed in self._owed.items():
+            if not owed.one_way:
+                raise Violation(f"the broker ends and owes a reply for {self._asks.find(identity, request_id)}")

@@ -1,0 +1,208 @@
+"""The simulator finds bugs: each planted one breaks a promise in one of the first worlds."""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+import pytest
+from msgspec.structs import replace
+
+from hootbus.bus.requests import Requests
+from hootbus.bus.roster import Roster
+from hootbus.bus.state import Phase, Queue, Request, Service, Worker
+from hootbus.frames.message import Message
+from hootbus.frames.protocol import Flag
+from hootbus.workers.client_session import ClientSession, Pending
+from hootbus.workers.session import Effect, Outcome
+from hootbus.workers.worker_session import WorkerSession
+from sim.violation import Violation
+from sim.world import World
+
+Plant: TypeAlias = Callable[[pytest.MonkeyPatch], None]
+_SEEDS: Final = 500
+
+
+def _late_reply_frees_no_slot(patch: pytest.MonkeyPatch) -> None:
+    right = Requests.complete
+
+    def complete(self: Requests, worker: Worker, message: Message, now: float) -> None:
+        request = worker.in_flight.get(message.request_id)
+        over = request is not None and request.phase is Phase.OVER
+        right(self, worker, message, now)
+        if request is not None and over:
+            worker.in_flight[message.request_id] = request
+            worker.service.offer(worker)
+
+    patch.setattr(Requests, "complete", complete)
+
+
+def _retries_what_may_run_once(patch: pytest.MonkeyPatch) -> None:
+    right = Requests.accept
+
+    def accept(self: Requests, message: Message, service: Service, now: float) -> None:
+        if message.options is not None:
+            options = replace(message.options, flags=message.options.flags | Flag.IDEMPOTENT)
+            message = replace(message, options=options)
+        right(self, message, service, now)
+
+    patch.setattr(Requests, "accept", accept)
+
+
+def _hands_out_what_is_too_late(patch: pytest.MonkeyPatch) -> None:
+    right = Requests.dispatch
+
+    def dispatch(self: Requests, service: Service, now: float) -> None:
+        for request in service.queue.values():
+            if request.deadline <= now:
+                request.deadline = now + 0.001
+        right(self, service, now)
+
+    patch.setattr(Requests, "dispatch", dispatch)
+
+
+def _late_replies_are_outcomes_too(patch: pytest.MonkeyPatch) -> None:
+    right = ClientSession._reply
+
+    def reply(self: ClientSession, message: Message, now: float) -> list[Effect]:
+        known = message.request_id in self._pending
+        return right(self, message, now) if known else [Outcome(message.request_id, message)]
+
+    patch.setattr(ClientSession, "_reply", reply)
+
+
+def _undeliverable_requests_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    def take_back(self: Requests, worker: Worker, message: Message) -> None:
+        request = worker.in_flight.pop(message.request_id)
+        if request.phase is Phase.HANDED:
+            self._close(request)
+
+    patch.setattr(Requests, "take_back", take_back)
+
+
+def _client_resends_everything(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Pending, "idempotent", property(lambda self: True))
+
+
+def _no_quarantine(patch: pytest.MonkeyPatch) -> None:
+    right = Requests.lost
+
+    def lost(self: Requests, worker: Worker, now: float, died: bool) -> None:
+        for request in worker.in_flight.values():
+            request.strikes = -1
+        right(self, worker, now, died)
+
+    patch.setattr(Requests, "lost", lost)
+
+
+def _one_id_for_two_clients(patch: pytest.MonkeyPatch) -> None:
+    right = Requests._hand
+
+    def hand(self: Requests, request: Request, payload: Message, worker: Worker, now: float) -> None:
+        self._new_id = lambda: request.request_id
+        right(self, request, payload, worker, now)
+
+    patch.setattr(Requests, "_hand", hand)
+
+
+def _one_way_requests_vanish(patch: pytest.MonkeyPatch) -> None:
+    right = Roster.lose
+
+    def lose(self: Roster, worker: Worker, reason: str, now: float, *, died: bool) -> None:
+        for wire_id, request in list(worker.in_flight.items()):
+            if request.one_way:
+                del worker.in_flight[wire_id]
+        right(self, worker, reason, now, died=died)
+
+    patch.setattr(Roster, "lose", lose)
+
+
+def _who_cannot_be_reached_is_lost_with_what_never_left(patch: pytest.MonkeyPatch) -> None:
+    def part(self: Roster, worker: Worker, reason: str, now: float, *, died: bool) -> None:
+        self.lose(worker, reason, now, died=died)
+
+    patch.setattr(Roster, "part", part)
+
+
+def _goodbyes_are_strikes(patch: pytest.MonkeyPatch) -> None:
+    right = Requests.lost
+
+    def lost(self: Requests, worker: Worker, now: float, died: bool) -> None:
+        right(self, worker, now, True)
+
+    patch.setattr(Requests, "lost", lost)
+
+
+def _struck_requests_share_a_worker(patch: pytest.MonkeyPatch) -> None:
+    right = Queue.pop
+
+    def pop(self: Queue, struck: bool) -> Request | None:
+        return right(self, True)
+
+    patch.setattr(Queue, "pop", pop)
+
+
+def _workers_that_know_nothing_get_work(patch: pytest.MonkeyPatch) -> None:
+    right = Roster.part
+
+    def part(self: Roster, worker: Worker, reason: str, now: float, *, died: bool) -> None:
+        if "answer to its READY" not in reason:
+            right(self, worker, reason, now, died=died)
+
+    patch.setattr(Roster, "part", part)
+
+
+def _cancels_nobody_hears_of(patch: pytest.MonkeyPatch) -> None:
+    def cancel(self: Requests, request: Request, now: float) -> None:
+        if request.phase is Phase.QUEUED:
+            request.service.queue.discard(request)
+            self.queued_count -= 1
+            self._close(request)
+            self.settle(request.service, now)
+
+    patch.setattr(Requests, "cancel", cancel)
+
+
+def _gaps_in_streams_go_unseen(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ClientSession, "_gap_before", lambda self, pending, message: None)
+
+
+def _more_handlers_than_slots(patch: pytest.MonkeyPatch) -> None:
+    right = WorkerSession._orphan_all
+
+    def orphan_all(self: WorkerSession, why: str) -> list[Effect]:
+        effects = right(self, why)
+        self._slots += len(effects)
+        return effects
+
+    patch.setattr(WorkerSession, "_orphan_all", orphan_all)
+
+
+PLANTS: Final[dict[Plant, str]] = {
+    _late_reply_frees_no_slot: "3 slots and 4 requests",
+    _retries_what_may_run_once: "is (handed out|not idempotent and was started) 2 times",
+    _hands_out_what_is_too_late: "after its deadline",
+    _late_replies_are_outcomes_too: "outcome number 2",
+    _undeliverable_requests_are_forgotten: "the broker is silent",
+    _client_resends_everything: "is not idempotent and was started 2 times",
+    _no_quarantine: "handed out 3 times",
+    _one_id_for_two_clients: "under the same id",
+    _one_way_requests_vanish: "the core's account|with a worker that is gone",
+    _who_cannot_be_reached_is_lost_with_what_never_left: "and never left for any|is quarantined, and was at",
+    _goodbyes_are_strikes: "is quarantined, and was at [01] deaths",
+    _struck_requests_share_a_worker: "requests that have been through a death",
+    _workers_that_know_nothing_get_work: "which is no worker|all is quiet, and the core has",
+    _cancels_nobody_hears_of: "the broker is silent",
+    _gaps_in_streams_go_unseen: "part",
+    _more_handlers_than_slots: "handlers in",
+}
+
+
+def _run_many() -> None:
+    for seed in range(_SEEDS):
+        World(seed).run()
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__.strip("_"))
+def test_a_planted_bug_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch)
+    with pytest.raises(Violation, match=PLANTS[plant]):
+        _run_many()

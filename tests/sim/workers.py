@@ -1,0 +1,243 @@
+"""Those who answer: a worker of ours, a plain HOOT01 worker, and the handlers both run."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from hootbus.frames.errors import Cancelled, HandlerFailed, HootError, Overloaded
+from hootbus.frames.message import Message
+from hootbus.frames.protocol import Command, ContentType, Flag
+from hootbus.schemas import Registration, write_registration
+from hootbus.workers.failure import error_body
+from hootbus.workers.link import LinkState
+from hootbus.workers.session import Abort, Body, Closed, Effect, Linked, Start, Waiting
+from hootbus.workers.worker_session import WorkerSession
+from sim.asks import Ask
+from sim.clock import Action
+from sim.peers import Peer, SessionPeer
+from sim.violation import Violation
+
+if TYPE_CHECKING:
+    from sim.world import World
+
+_LONGEST_S: Final = 2.0
+
+
+class Job(msgspec.Struct, eq=False):
+    """A handler that runs. `parts` is how many items it has yet to give, None if it is no generator."""
+
+    request_id: bytes
+    ask: Ask
+    parts: int | None
+    given: int = 0
+    over: bool = False
+
+
+class Handlers:
+    """They take random time, stream, fail, are slow to stop, and die of poison."""
+
+    def __init__(
+        self,
+        peer: Peer,
+        slots: int,
+        finish: Callable[[bytes, Body | HootError], None],
+        partial: Callable[[bytes, Body], None],
+    ) -> None:
+        self._peer = peer
+        self._world = peer.world
+        self._slots = slots
+        self._finish = finish
+        self._partial = partial
+        self._attach = not peer.plain
+        self.jobs: dict[bytes, Job] = {}
+
+    def start(self, message: Message) -> None:
+        """A handler begins."""
+        ask = self._world.asks.all[message.traceparent]
+        ask.started()
+        if message.request_id in self.jobs:
+            raise Violation(f"{ask}: started under an id that runs already")
+        streams = message.options is not None and message.options.flags & Flag.PARTIALS
+        job = self.jobs[message.request_id] = Job(message.request_id, ask, ask.length if streams else None)
+        if len(self.jobs) > self._slots:
+            raise Violation(f"{self._peer.name} runs {len(self.jobs)} handlers in {self._slots} slots")
+        self._world.note(self._peer.name, lambda: f"starts {ask.token.decode()}")
+        if ask.poison:
+            self._after(0.001, self._peer.die)
+        elif self._world.random.random() < 0.2:
+            self._go_on(job)
+        else:
+            self._later(job)
+
+    def abort(self, request_id: bytes) -> None:
+        """Nobody waits any more: most handlers end soon, some do not care."""
+        job = self.jobs[request_id]
+        if self._world.random.random() < 0.7:
+            self._after(self._world.random.random() * 0.01, lambda: self._end(job, Cancelled("aborted")))
+
+    def _later(self, job: Job) -> None:
+        mean = self._world.profile.handler_s / (1 + (job.parts or 0))
+        self._after(min(self._world.random.expovariate(1 / mean), _LONGEST_S), lambda: self._go_on(job))
+
+    def _after(self, delay: float, action: Action) -> None:
+        self._world.clock.after(delay, lambda: self._peer.do(action))
+
+    def _go_on(self, job: Job) -> None:
+        if job.over:
+            return
+        if not job.parts:
+            self._end(job)
+            return
+        self._partial(job.request_id, Body(ContentType.RAW_BINARY, b"%b part %d" % (job.ask.token, job.given)))
+        job.given += 1
+        job.parts -= 1
+        self._later(job)
+
+    def _end(self, job: Job, error: HootError | None = None) -> None:
+        if job.over:
+            return
+        job.over = True
+        del self.jobs[job.request_id]
+        chance = self._world.random.random()
+        attachments = (b"attached",) if self._attach and self._world.stormy and chance > 0.95 else ()
+        result: Body | HootError = Body(ContentType.RAW_BINARY, b"%b done" % job.ask.token, 0, attachments)
+        if error is not None:
+            result = error
+        elif chance < 0.05 and self._world.stormy:
+            result = HandlerFailed("it went wrong")
+        elif chance < 0.1 and self._world.stormy and job.ask.idempotent:
+            result = Overloaded("not now")
+        self._finish(job.request_id, result)
+
+
+class SimWorker(SessionPeer):
+    """A worker process of ours."""
+
+    def __init__(self, world: "World", name: str, service: bytes, slots: int, identity: bytes = b"") -> None:
+        super().__init__(world, name, identity or b"W" + world.new_bytes(15))
+        self.slots = slots
+        registration = Registration(worker_id=self.identity, name=name, slots=slots)
+        self.worker = WorkerSession(
+            service,
+            slots=slots,
+            registration=lambda request_id: write_registration(request_id, registration),
+            new_id=lambda: world.new_bytes(16),
+            random=world.random.random,
+            now=world.clock.now,
+            limits=world.profile.peer,
+        )
+        self._handlers = Handlers(self, slots, self._finish, self._partial)
+        self.begin(self.worker)
+
+    @property
+    def linked(self) -> bool:
+        """Whether the broker has taken it in."""
+        return self.worker.link is LinkState.UP
+
+    @property
+    def idle(self) -> bool:
+        """Whether no handler runs."""
+        return not self._handlers.jobs
+
+    def stop(self, within: float) -> None:
+        """Asked to end: with time to finish, or (0) at once."""
+        self.world.note(self.name, lambda: f"is stopped within {within:.2f} s")
+        now = self.world.clock.now
+        self.carry_out(self.worker.drain(now, within) if within else self.worker.stop(now))
+
+    def effect(self, effect: Effect) -> None:
+        if isinstance(effect, Start):
+            self._handlers.start(effect.message)
+        elif isinstance(effect, Abort):
+            self._handlers.abort(effect.request_id)
+        elif isinstance(effect, Closed):
+            self.die(orderly=True)
+        elif not isinstance(effect, Linked | Waiting):
+            raise Violation(f"{self.name}: {effect}")
+
+    def _finish(self, request_id: bytes, result: Body | HootError) -> None:
+        self.carry_out(self.worker.finish(request_id, result, self.world.clock.now))
+
+    def _partial(self, request_id: bytes, item: Body) -> None:
+        self.carry_out(self.worker.partial(request_id, item, self.world.clock.now))
+
+    def check(self) -> None:
+        if len(self.worker) != len(self._handlers.jobs):
+            raise Violation(f"{self.name} counts {len(self.worker)} handlers, and {len(self._handlers.jobs)} run")
+
+
+class PlainWorker(Peer):
+    """A HOOT01 worker without our extension: one slot, a bare READY, heartbeats given back."""
+
+    plain = True
+    slots = 1
+
+    def __init__(self, world: "World", name: str, service: bytes) -> None:
+        super().__init__(world, name, b"")
+        self._service = service
+        self.linked = False
+        self._requests: dict[bytes, Message] = {}
+        self._handlers = Handlers(self, 1, self._finish, self._partial)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no handler runs."""
+        return not self._handlers.jobs
+
+    def stop(self, within: float) -> None:
+        """It says goodbye, and goes."""
+        self.send(Message((), Command.DISCONNECT, ContentType.EMPTY, self.world.new_bytes(16)))
+        self.die(orderly=True)
+
+    def connected(self) -> None:
+        self._ready()
+
+    def _ready(self) -> None:
+        # What it still runs is nobody's any more; a simple worker has one thread, and ends it first.
+        if self.linked:
+            return
+        if self._handlers.jobs:
+            self.world.clock.after(0.05, lambda: self.do(self._ready))
+            return
+        self.linked = True
+        self.send(Message((), Command.READY, ContentType.EMPTY, self.world.new_bytes(16), self._service))
+
+    def disconnected(self) -> None:
+        super().disconnected()
+        self.linked = False
+
+    def received(self, message: Message) -> None:
+        if message.command is Command.HEARTBEAT:
+            self.send(Message((), Command.HEARTBEAT, ContentType.EMPTY, message.request_id))
+        elif message.command is Command.DISCONNECT:
+            self.linked = False
+            self.world.clock.after(0.1, lambda: self.do(self._ready))
+        elif message.command is Command.REQUEST and not message.options and not message.attachments:
+            if self._handlers.jobs:
+                self._answer(message, Overloaded("one at a time"))
+            else:
+                self._requests[message.request_id] = message
+                self._handlers.start(message)
+        else:
+            raise Violation(f"{self.name}, a plain worker, gets {message}")
+
+    def _finish(self, request_id: bytes, result: Body | HootError) -> None:
+        self._answer(self._requests.pop(request_id), result)
+
+    def _answer(self, request: Message, result: Body | HootError) -> None:
+        body = error_body(request, result) if isinstance(result, HootError) else result
+        self.send(
+            Message(
+                request.route,
+                Command.REPLY,
+                body.content_type,
+                request.request_id,
+                request.service,
+                request.traceparent,
+                body.buffer,
+            )
+        )
+
+    def _partial(self, request_id: bytes, item: Body) -> None:
+        raise Violation(f"{self.name}, a plain worker, was asked to stream")
