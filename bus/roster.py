@@ -16,7 +16,7 @@ from hootbus.bus.state import Service, Worker, is_service_name
 from hootbus.bus.tally import Dropped, Tally
 from hootbus.frames.errors import BadBody, BadFrame, BrokerStopping, Denied, HootError, Overloaded, WorkerLost
 from hootbus.frames.message import Message
-from hootbus.frames.protocol import ContentType, Flag
+from hootbus.frames.protocol import SERVICE_NAME, ContentType, Flag
 from hootbus.schemas import BodyError, Registration, read_registration
 
 # libzmq may still be taking down the pipe when it tells of a broken connection; a second look finds what the first
@@ -112,7 +112,7 @@ class Roster:
         """The service and the registration in a READY. Raises the HootError that its sender is told."""
         name = message.service
         if not is_service_name(name):
-            raise BadFrame("the service frame of a READY must be a service's name, [a-z0-9][a-z0-9._-]*")
+            raise BadFrame(f"the service frame of a READY must be a service's name, {SERVICE_NAME}")
         if name.startswith(OWN_PREFIX):
             raise Denied("services whose names begin with 'hoot.' are the broker's own")
         if len(self.workers) >= self._limits.workers:

@@ -14,9 +14,9 @@ import msgspec
 
 from hootbus.bus.lazyheap import LazyHeap
 from hootbus.frames.message import Message, Route
-from hootbus.frames.protocol import ContentType, Flag
+from hootbus.frames.protocol import SERVICE_NAME, ContentType, Flag
 
-_SERVICE_NAME: Final = re.compile(rb"[a-z0-9][a-z0-9._-]*")
+_SERVICE_NAME: Final = re.compile(SERVICE_NAME.encode())
 
 
 def is_service_name(name: bytes) -> bool:

@@ -10,9 +10,8 @@ EXTENSION_VERSION: Final = 1
 # Frames of a message behind its route; the options are the next one.
 FRAMES_PLAIN: Final = 7
 
-# What a worker may call its service and its methods: regular expressions.
+# What a worker may call its service, as a regular expression.
 SERVICE_NAME: Final = "[a-z0-9][a-z0-9._-]*"
-METHOD_NAME: Final = "[A-Za-z_][A-Za-z0-9_]*"
 
 # Bounds on what a peer may send. Each is checked while parsing and again before we send.
 RETURN_ADDRESSES_MAX: Final = 8

@@ -12,7 +12,6 @@ from hootbus.frames.errors import HootError, UnknownMethod
 from hootbus.schemas import StructType, is_struct_type, type_id
 from hootbus.workers.request import Request
 
-SERVICE_NAME: Final = r"[a-z0-9][a-z0-9._-]*"
 _ARGUMENTS_MAX: Final = 2
 
 

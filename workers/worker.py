@@ -22,11 +22,11 @@ from hootbus.frames.address import resolve_address
 from hootbus.frames.errors import HootError
 from hootbus.frames.message import Message
 from hootbus.frames.options import U32_MAX
-from hootbus.frames.protocol import EXTENSION_VERSION, SERVICE_BYTES_MAX
+from hootbus.frames.protocol import EXTENSION_VERSION, SERVICE_BYTES_MAX, SERVICE_NAME
 from hootbus.schemas import COPIES, Method, Registration, write_registration
 from hootbus.workers.connection import Connection, IdSource, new_identity
 from hootbus.workers.execution import Execution
-from hootbus.workers.handler import SERVICE_NAME, Function, Kind, Methods, inspect_handler
+from hootbus.workers.handler import Function, Kind, Methods, inspect_handler
 from hootbus.workers.limits import Limits
 from hootbus.workers.mailbox import Mailbox
 from hootbus.workers.session import Abort, Body, Closed, Dropped, Effect, Linked, Refused, Start, Waiting
