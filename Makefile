@@ -1,13 +1,16 @@
 # `make` alone explains. Everything happens in .venv; the machine's own Python is only asked to make that.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check lint types layers tests format clean
+.PHONY: help demo check lint types layers tests format baselines bench bench-peers clean
 
 help:
 	@echo "make demo     make .venv, install hootbus, run the main job: a broker, two workers, audio analysed in place"
 	@echo "make check    make .venv, install hootbus with its tools, run lint, types, layering and all tests"
 	@echo "make lint | types | layers | tests    one of these steps alone"
 	@echo "make format   let ruff put the code into shape"
+	@echo "make baselines    count anew what a request and an event cost, for tests/gate to hold on to (three minutes)"
+	@echo "make bench    measure hootbus beside its peers on this machine (ten minutes; ARGS=--quick for a first look)"
+	@echo "make bench-peers    install these peers: NATS, zenoh, Redis, gRPC; what is missing is skipped"
 	@echo "make clean    remove .venv and everything else that was made"
 	@echo
 	@echo "Needs Python 3.11 or newer with venv (PYTHON=/path/to/python3 names one), make, and nothing else."
@@ -21,9 +24,16 @@ check:
 	@.ci/venv --dev
 	@.ci/check lint types layers tests
 
-lint types layers tests format:
+lint types layers tests format baselines:
 	@.ci/venv --dev
 	@.ci/check $@
+
+bench:
+	@.ci/venv
+	@PYTHONPATH=tests .venv/bin/python -P -m benchmarks $(ARGS)
+
+bench-peers:
+	@.ci/bench-peers
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
