@@ -24,10 +24,11 @@ from hootbus.bus.proxy import PUBLISH_INSIDE, EventProxy, last_endpoint
 from hootbus.frames.address import BusAddress, parse_address
 from hootbus.frames.context import aligned_context, fallbacks
 from hootbus.frames.event import EventHeader, write_event_header
-from hootbus.frames.message import MalformedMessage, Message, serialize
+from hootbus.frames.malformed import MalformedMessage
+from hootbus.frames.message import Message, parse, serialize
 from hootbus.frames.protocol import ContentType
 from hootbus.frames.sockets import LinkChange, Monitor, event_socket, router
-from hootbus.frames.wire import SENT, UNREACHABLE, Wire, parse
+from hootbus.frames.wire import SENT, UNREACHABLE, Wire
 
 _log = logging.getLogger("hootbus.broker")
 

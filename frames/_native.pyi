@@ -1,12 +1,8 @@
 import zmq
 
-from hootbus.frames.message import Frames, Message
-
 SENT: int
 FULL: int
 UNREACHABLE: int
-
-def parse(frames: Frames, start: int = 0) -> Message: ...
 
 class Frame:
     def __len__(self) -> int: ...

@@ -12,14 +12,12 @@ import ctypes
 import zmq
 import zmq.backend.cython._zmq
 
-from hootbus.frames import message as _message
-from hootbus.frames import options as _options_module
 from hootbus.frames import protocol as _protocol
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.errno cimport EAGAIN, EINTR
-from libc.stdint cimport uint64_t, uintptr_t
+from libc.stdint cimport uintptr_t
 from libc.string cimport memcmp, memcpy
 
 cdef extern from *:
@@ -66,17 +64,6 @@ cdef int DONTWAIT = zmq.DONTWAIT
 cdef int SNDMORE = zmq.SNDMORE
 cdef int ETERM = zmq.ETERM
 cdef bytes SIGNATURE = _protocol.SIGNATURE
-cdef Py_ssize_t REQUEST_ID_BYTES = _protocol.REQUEST_ID_BYTES
-cdef Py_ssize_t SERVICE_BYTES_MAX = _protocol.SERVICE_BYTES_MAX
-cdef Py_ssize_t TRACEPARENT_BYTES_MAX = _protocol.TRACEPARENT_BYTES_MAX
-cdef size_t MESSAGE_BYTES_MAX = _protocol.MESSAGE_BYTES_MAX
-cdef dict _COMMANDS = _message.COMMANDS
-cdef dict _CONTENT_TYPES = _message.CONTENT_TYPES
-cdef object _Message = _message.Message
-cdef object _parse = _message.parse
-cdef object _Options = _options_module.Options
-cdef object _NO_OPTIONS = _options_module.NO_OPTIONS
-cdef bytes _NO_OPTIONS_FRAME = _options_module.write_options(_NO_OPTIONS)
 
 # Where a header may stand, a frame of at most this many bytes is given as bytes: cheaper than a Frame, and no header is
 # larger. It must not be less than any header's bound (protocol.py).
@@ -227,73 +214,6 @@ cdef class Wire:
                     return UNREACHABLE
                 raise _error(reason)
         return SENT
-
-
-def parse(list frames not None, Py_ssize_t start=0):
-    """As `message.parse`, and with its words: what is not of the common form is left to it.
-
-    The common form is seven or eight frames without return addresses, options in this version's size. It takes a third
-    of the time here, which is worth a tenth of a small request.
-    """
-    cdef Py_ssize_t count = len(frames) - start
-    cdef object command, content_type, request_id, service, traceparent, body
-    cdef object options = None
-    if count == 8:
-        options = _options(frames[start + 7])
-        if options is None:
-            return _parse(frames, start)
-    elif count != 7:
-        return _parse(frames, start)
-    command = _COMMANDS.get(frames[start + 1])
-    content_type = _CONTENT_TYPES.get(frames[start + 2])
-    request_id = frames[start + 3]
-    service = frames[start + 4]
-    traceparent = frames[start + 5]
-    body = frames[start + 6]
-    if (
-        frames[start] == SIGNATURE
-        and command is not None
-        and content_type is not None
-        and PyBytes_CheckExact(request_id)
-        and PyBytes_GET_SIZE(request_id) == REQUEST_ID_BYTES
-        and PyBytes_CheckExact(service)
-        and PyBytes_GET_SIZE(service) <= SERVICE_BYTES_MAX
-        and PyBytes_CheckExact(traceparent)
-        and PyBytes_GET_SIZE(traceparent) <= TRACEPARENT_BYTES_MAX
-        and type(body) is Frame
-        and msg_size(&(<Frame>body).message) <= MESSAGE_BYTES_MAX
-    ):
-        route = (frames[0],) if start == 1 else tuple(frames[:start])
-        return _Message(route, command, content_type, request_id, service, traceparent, body, options)
-    return _parse(frames, start)
-
-
-cdef object _options(object frame):
-    """The options in a frame of this version's size, None for any other."""
-    cdef const unsigned char *data
-    if not PyBytes_CheckExact(frame) or PyBytes_GET_SIZE(frame) != PyBytes_GET_SIZE(_NO_OPTIONS_FRAME):
-        return None
-    data = <const unsigned char *>PyBytes_AS_STRING(frame)
-    if memcmp(data, PyBytes_AS_STRING(_NO_OPTIONS_FRAME), 8) != 0:
-        return None
-    if memcmp(data, PyBytes_AS_STRING(_NO_OPTIONS_FRAME), 32) == 0:
-        return _NO_OPTIONS
-    return _Options(
-        _little(data + 8, 4),
-        <int>_little(data + 12, 2),
-        <int>_little(data + 14, 2),
-        _little(data + 16, 8),
-        _little(data + 24, 4),
-        _little(data + 28, 4),
-    )
-
-
-cdef uint64_t _little(const unsigned char *data, int size) noexcept:
-    cdef uint64_t value = 0
-    while size:
-        size -= 1
-        value = value << 8 | data[size]
-    return value
 
 
 cdef object _error(int reason):

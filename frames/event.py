@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
+from hootbus.frames.buffer import Buffer, Frames, byte_count
 from hootbus.frames.errors import BadFrame
-from hootbus.frames.message import Buffer, Frames, byte_count
 from hootbus.frames.protocol import ContentType
 
 EVENT_FRAMES: Final = 3

@@ -27,7 +27,6 @@ from hootbus.workers.session import Call, Closed, Effect, Linked, Outcome, Part,
 DEFAULT_TIMEOUT_S: Final = 30.0
 # More than a program runs; a clock can be computed with it. The options say at most 49 days anyway.
 TIMEOUT_MAX_S: Final = 1e9
-_PLAIN_NUMBERS: Final = (float, int)
 # Programs name few targets; the bound is for one that makes them up as it goes.
 _TARGETS_MAX: Final = 4096
 # A reader that is behind is given so many turns before the bound on unread items is reached.
@@ -55,7 +54,7 @@ def new_call(
     target: str,
     body: object = None,
     *,
-    timeout: float | None,
+    timeout: object,
     flags: int = 0,
     schema_id: int = 0,
     attachments: Iterable[object] = (),
@@ -67,8 +66,7 @@ def new_call(
     raises.
     """
     # The common case without a call of its own.
-    if timeout is not None and not (type(timeout) in _PLAIN_NUMBERS and 0 <= timeout <= TIMEOUT_MAX_S):
-        timeout = time_limit(timeout)
+    limit = timeout if isinstance(timeout, float) and 0 <= timeout <= TIMEOUT_MAX_S else time_limit(timeout)
     encoded = encode(body)
     if attachments or schema_id:
         encoded = with_attachments(encoded, attachments, schema_id)
@@ -81,7 +79,7 @@ def new_call(
         attachments=encoded.attachments,
         traceparent=_traceparent(traceparent) if traceparent else b"",
         flags=flags,
-        timeout=timeout,
+        timeout=limit,
     )
 
 

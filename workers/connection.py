@@ -16,9 +16,9 @@ from typing import Final, Protocol
 from hootbus.frames.address import BusAddress
 from hootbus.frames.context import aligned_context
 from hootbus.frames.errors import BadFrame
-from hootbus.frames.message import Message, serialize
+from hootbus.frames.message import Message, parse, serialize
 from hootbus.frames.sockets import LinkChange, Monitor, dealer
-from hootbus.frames.wire import SENT, Wire, parse
+from hootbus.frames.wire import SENT, Wire
 from hootbus.workers.limits import Limits
 from hootbus.workers.session import Connected, Disconnected, Effect, Event, Malformed, Received, Send, Ticked, Unsent
 

@@ -5,8 +5,9 @@ This is the one place where a body that is not what it claims becomes the wire's
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
+from hootbus.frames.buffer import Buffer
 from hootbus.frames.errors import BadBody
-from hootbus.frames.message import Buffer, Message
+from hootbus.frames.message import Message
 from hootbus.frames.protocol import ContentType
 from hootbus.schemas import BodyError, StructType, array, find_fault, read_capnp, read_json, schema_of, segments
 

@@ -1,7 +1,7 @@
 """One broadcast event, as its subscriber sees it."""
 
+from hootbus.frames.buffer import Buffer
 from hootbus.frames.event import JOINED, EventHeader, split
-from hootbus.frames.message import Buffer
 from hootbus.workers.content import Content
 
 

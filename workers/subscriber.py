@@ -13,10 +13,11 @@ from typing import Final, Self
 import zmq
 
 from hootbus.frames.address import BusAddress, resolve_address
+from hootbus.frames.buffer import Frames
 from hootbus.frames.context import aligned_context
 from hootbus.frames.errors import BadFrame
 from hootbus.frames.event import read_event
-from hootbus.frames.message import Frames, Message, serialize
+from hootbus.frames.message import Message, serialize
 from hootbus.frames.options import NO_OPTIONS
 from hootbus.frames.protocol import Command, ContentType
 from hootbus.frames.sockets import dealer, event_socket

@@ -276,6 +276,7 @@ def test_a_client_may_be_closed_by_a_futures_callback(bus: EmbeddedBroker) -> No
     assert not client._thread.is_alive()
 
 
+@pytest.mark.interpreted
 def test_closing_waits_for_what_was_sent_but_not_on_the_loop(
     bus: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
