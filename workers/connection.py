@@ -221,7 +221,7 @@ class Connection:
         self._set_timer()
 
     def _receive(self) -> bool:
-        """Takes in what has come, up to a batch; whether there was anything."""
+        """Takes in what has come, up to a batch; whether to look again: it was a lot, or there is an answer to send."""
         now = time.monotonic()
         if now < self._resume_at:
             return False
@@ -229,7 +229,7 @@ class Connection:
         for taken in range(self._limits.receive_batch):
             frames = receive()
             if frames is None:
-                return taken > 0
+                return taken > 0 and bool(self._outgoing or self._outbox)
             try:
                 event: Event = Received(parse(frames))
             except BadFrame:
