@@ -118,8 +118,8 @@ class Connection:
         """Tells the session, and carries out what it answers."""
         self.carry_out(self._session.handle(event, time.monotonic()))
 
-    def carry_out(self, effects: list[Effect]) -> None:
-        """Carries out a session's effects, in order."""
+    def carry_out(self, effects: list[Effect], *, now: bool = False) -> None:
+        """Carries out a session's effects, in order. What is sent leaves in the next turn, or `now`."""
         for effect in effects:
             if type(effect) is Send:
                 self._send(effect.message)
@@ -127,7 +127,16 @@ class Connection:
                 self._carry_out(effect)
         # A send takes in what libzmq has to say, so the descriptor may not show what has come meanwhile; and the
         # session may want to be woken earlier than before. One look, later on, serves all that is carried out now.
-        self._pump_soon()
+        if now:
+            self._pump()
+        else:
+            self._pump_soon()
+
+    def flush(self) -> None:
+        """Sends what waits for the end of this turn."""
+        if self._outgoing or self._outbox:
+            self._flush()
+            self._pump_soon()
 
     def close(self) -> None:
         """Closes the socket, without waiting; `end` does that, as it would hold up the loop."""
