@@ -21,6 +21,7 @@ from hootbus.workers.connection import Connection, IdSource
 from hootbus.workers.content import Reply
 from hootbus.workers.failure import unsendable
 from hootbus.workers.limits import Limits
+from hootbus.workers.link import LinkState
 from hootbus.workers.outgoing import encode, with_attachments
 from hootbus.workers.session import Call, Closed, Effect, Linked, Outcome, Part, Waiting
 
@@ -83,6 +84,11 @@ def new_call(
     )
 
 
+def new_ping(request_id: bytes, timeout: float | None) -> Call:
+    """Asks the broker for a sign of life. Raises what `time_limit` raises."""
+    return Call(request_id=request_id, timeout=time_limit(timeout), command=Command.HEARTBEAT)
+
+
 def time_limit(timeout: object) -> float | None:
     """A caller's timeout as a session takes it: seconds, or None for `math.inf` too, as nobody waits for ever.
 
@@ -107,11 +113,16 @@ def flags_of(*, idempotent: bool, wait: bool) -> int:
 
 
 class Calls:
-    """A client's session on the running loop, and who waits for what. Not for use from other threads."""
+    """A client's session on the running loop, and who waits for what. Not for use from other threads.
 
-    def __init__(self, address: BusAddress, limits: Limits, new_id: IdSource) -> None:
+    `on_idle` is called when `idle` may have become true.
+    """
+
+    def __init__(
+        self, address: BusAddress, limits: Limits, new_id: IdSource, on_idle: Callable[[], None] = lambda: None
+    ) -> None:
         self._address = address
-        self._new_id = new_id
+        self._on_idle = on_idle
         self.loop = asyncio.get_running_loop()
         self._turn_every = max(1, limits.partials_unread // _TURNS)
         self._waiters: dict[bytes, Waiter] = {}
@@ -121,8 +132,11 @@ class Calls:
         )
         self._connection = Connection(address, self.session, self._carry_out, limits, _LOG)
 
-    def start(self, call: Call, waiter: Waiter, part: PartTaker | None = None) -> None:
-        """Sends the request; `waiter` gets its outcome and `part` the items of a streamed reply."""
+    def start(self, call: Call, waiter: Waiter, part: PartTaker | None = None, *, now: bool = False) -> None:
+        """Sends the request; `waiter` gets its outcome and `part` the items of a streamed reply.
+
+        It leaves with all others of this turn of the loop, or `now`.
+        """
         if waiter.done():
             return
         self._waiters[call.request_id] = waiter
@@ -133,11 +147,7 @@ class Calls:
         except Exception as error:  # noqa: BLE001  # whatever it is belongs to who waits for this request
             self._abandon(call.request_id, error)
         else:
-            self._connection.carry_out(effects)
-
-    def ping(self, timeout: float | None, waiter: Waiter) -> None:
-        """Asks the broker for a sign of life."""
-        self.start(Call(request_id=self._new_id(), timeout=timeout, command=Command.HEARTBEAT), waiter)
+            self._connection.carry_out(effects, now=now)
 
     def cancel(self, request_id: bytes) -> None:
         """Gives the request up, if it is still open."""
@@ -146,6 +156,16 @@ class Calls:
     def took(self, request_id: bytes) -> None:
         """An item of the streamed reply was read."""
         self.session.took(request_id)
+
+    def idle(self) -> bool:
+        """Whether nothing is left to do until the next request: the broker is there, and all that was sent has left."""
+        if self._waiters or self.session.link is not LinkState.UP:
+            return False
+        self._connection.flush()
+        if self._connection.backed_up:
+            self._connection.when_room(self._on_idle)
+            return False
+        return True
 
     def close(self) -> None:
         """Cancels what is open and closes the socket, without waiting."""
@@ -173,6 +193,8 @@ class Calls:
             _LOG.warning("waiting for a broker: %s", effect.reason)
         elif isinstance(effect, Linked):
             self._log_link(effect)
+            if not self._waiters:
+                self._on_idle()
         elif isinstance(effect, Closed):
             self._connection.close()
 
@@ -180,6 +202,8 @@ class Calls:
         waiter = self._waiters.pop(request_id)
         if self._parts:
             self._parts.pop(request_id, None)
+        if not self._waiters:
+            self._on_idle()
         if waiter.done():
             return
         try:

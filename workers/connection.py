@@ -118,8 +118,8 @@ class Connection:
         """Tells the session, and carries out what it answers."""
         self.carry_out(self._session.handle(event, time.monotonic()))
 
-    def carry_out(self, effects: list[Effect]) -> None:
-        """Carries out a session's effects, in order."""
+    def carry_out(self, effects: list[Effect], *, now: bool = False) -> None:
+        """Carries out a session's effects, in order. What is sent leaves in the next turn, or `now`."""
         for effect in effects:
             if type(effect) is Send:
                 self._send(effect.message)
@@ -127,7 +127,16 @@ class Connection:
                 self._carry_out(effect)
         # A send takes in what libzmq has to say, so the descriptor may not show what has come meanwhile; and the
         # session may want to be woken earlier than before. One look, later on, serves all that is carried out now.
-        self._pump_soon()
+        if now:
+            self._pump()
+        else:
+            self._pump_soon()
+
+    def flush(self) -> None:
+        """Sends what waits for the end of this turn."""
+        if self._outgoing or self._outbox:
+            self._flush()
+            self._pump_soon()
 
     def close(self) -> None:
         """Closes the socket, without waiting; `end` does that, as it would hold up the loop."""
@@ -221,7 +230,7 @@ class Connection:
         self._set_timer()
 
     def _receive(self) -> bool:
-        """Takes in what has come, up to a batch; whether there was anything."""
+        """Takes in what has come, up to a batch; whether to look again: it was a lot, or there is an answer to send."""
         now = time.monotonic()
         if now < self._resume_at:
             return False
@@ -229,7 +238,7 @@ class Connection:
         for taken in range(self._limits.receive_batch):
             frames = receive()
             if frames is None:
-                return taken > 0
+                return taken > 0 and bool(self._outgoing or self._outbox)
             try:
                 event: Event = Received(parse(frames))
             except BadFrame:

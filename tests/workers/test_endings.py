@@ -33,6 +33,8 @@ from hootbus.workers.mailbox import Mailbox
 from hootbus.workers.threads import Threads
 
 PATIENCE_S = 10.0
+# Its other method sets a signal handler that raises, with which the main thread never drives a client.
+pytestmark = pytest.mark.timeout(60, method="thread")
 # Its type id is wider than the options: that is found only when the frames are made.
 UNSENDABLE = Content(ContentType.JSON, b"1", 2**64)
 
@@ -125,7 +127,7 @@ def test_a_buffer_released_before_its_turn_comes_ends_its_call(client: Client) -
         held.set()
         assert hold.wait(PATIENCE_S)
 
-    client._mailbox.post(keep_the_client_busy)
+    client._driver.post(keep_the_client_busy)
     assert held.wait(PATIENCE_S)
     view = memoryview(bytearray(b"view"))
     futures = [client.submit("ends/echo", 1), client.submit("ends/echo", view), client.submit("ends/echo", 3)]
@@ -217,7 +219,7 @@ def test_a_posted_callback_that_fails_strands_none_behind_it(loop_errors: list[s
 
 def test_sys_exit_in_a_futures_callback_ends_no_client(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     gate = threading.Event()
-    client._mailbox.post(lambda: gate.wait(PATIENCE_S))
+    client._driver.post(lambda: gate.wait(PATIENCE_S))
     future = client.submit("ends/echo", 1)
     future.add_done_callback(lambda _: sys.exit(3))
     with caplog.at_level(logging.ERROR, "hootbus"):
