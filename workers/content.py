@@ -32,28 +32,22 @@ def bad_body(error: Exception) -> BadBody:
     return BadBody(str(error))
 
 
-class Content:
-    """A body with its content type, and the attachments that go with it.
+class Readable:
+    """The ways to read a body; where it is kept is its heirs' affair.
 
     Everything is a view of received memory, or made from it; nothing is copied but what `json` decodes. Views stay
     valid as long as they live: they hold the frame.
     """
 
-    __slots__ = ("_buffer", "_content_type", "_received_attachments", "_schema", "_schema_id", "_segments")
-
-    def __init__(
-        self,
-        content_type: ContentType,
-        buffer: Buffer,
-        schema_id: int = 0,
-        attachments: tuple[Buffer, ...] = (),
-    ) -> None:
-        self._content_type = content_type
-        self._buffer = buffer
-        self._schema_id = schema_id
-        self._received_attachments = attachments
-        self._schema: StructType | None = None
-        self._segments: Segments | None = None
+    if TYPE_CHECKING:
+        _content_type: ContentType
+        _buffer: Buffer
+        _schema_id: int
+        _received_attachments: tuple[Buffer, ...]
+        _schema: StructType | None
+        _segments: Segments | None
+    else:
+        __slots__ = ()
 
     @property
     def content_type(self) -> ContentType:
@@ -157,6 +151,26 @@ class Content:
     def _expect(self, content_type: ContentType) -> None:
         if self._content_type is not content_type:
             raise BadBody(f"the body is {_KIND[self._content_type]}, not {_KIND[content_type]}")
+
+
+class Content(Readable):
+    """A body with its content type, and the attachments that go with it."""
+
+    __slots__ = ("_buffer", "_content_type", "_received_attachments", "_schema", "_schema_id", "_segments")
+
+    def __init__(
+        self,
+        content_type: ContentType,
+        buffer: Buffer,
+        schema_id: int = 0,
+        attachments: tuple[Buffer, ...] = (),
+    ) -> None:
+        self._content_type = content_type
+        self._buffer = buffer
+        self._schema_id = schema_id
+        self._received_attachments = attachments
+        self._schema = None
+        self._segments = None
 
 
 class Reply(Content):

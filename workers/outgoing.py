@@ -21,7 +21,7 @@ from hootbus.schemas import (
     write_capnp,
     write_json,
 )
-from hootbus.workers.content import Content
+from hootbus.workers.content import Readable
 from hootbus.workers.session import EMPTY_BODY, Body
 
 # An enum's member is found through its metaclass, which takes longer than what is done with it; a name does not.
@@ -93,7 +93,7 @@ def _encode(value: object, returns: StructType | None) -> Body:
         return with_attachments(_encode(value.body, returns), value.attachments, value.schema_id)
     if is_builder(value) or is_reader(value):
         return _capnp(value)
-    if isinstance(value, Content):
+    if isinstance(value, Readable):
         return Body(value._content_type, value._buffer, value._schema_id, value._received_attachments)
     if isinstance(value, _BUFFER_TYPES):
         return Body(_RAW_BINARY, as_buffer(value))

@@ -87,7 +87,8 @@ class Subscriber:
     def __next__(self) -> Event:
         if self._closed:
             raise StopIteration
-        return self.receive()
+        # What came joined is given out without any ado.
+        return self._events.popleft() if self._events else self.receive()
 
     def __aiter__(self) -> Self:
         return self
@@ -95,7 +96,7 @@ class Subscriber:
     async def __anext__(self) -> Event:
         if self._closed:
             raise StopAsyncIteration
-        return await self.areceive()
+        return self._events.popleft() if self._events else await self.areceive()
 
     def receive(self, timeout: float | None = None) -> Event:
         """The next event. Raises TimeoutError if there is none within `timeout` seconds; None waits for ever."""

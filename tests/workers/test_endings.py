@@ -359,11 +359,11 @@ def test_a_publisher_that_waits_for_a_broker_lets_others_have_the_lock(tmp_path:
     begun = threading.Event()
     poll = publisher._poll
 
-    def noted(milliseconds: int) -> None:
+    def noted(seconds: float) -> None:
         # Whoever waits holds the lock up to here, and has it again behind it.
         waiting.append(publisher._lock.locked())
         begun.set()
-        poll(milliseconds)
+        poll(seconds)
         waiting.append(publisher._lock.locked())
 
     publisher._poll = noted  # type: ignore[method-assign]  # to be told of it
