@@ -84,7 +84,7 @@ def new_call(
     )
 
 
-def new_ping(request_id: bytes, timeout: float | None) -> Call:
+def new_ping(request_id: bytes, timeout: object) -> Call:
     """Asks the broker for a sign of life. Raises what `time_limit` raises."""
     return Call(request_id=request_id, timeout=time_limit(timeout), command=Command.HEARTBEAT)
 
@@ -187,7 +187,7 @@ class Calls:
         if type(effect) is Outcome:
             self._resolve(effect.request_id, effect.result)
         elif isinstance(effect, Part):
-            self._parts[effect.request_id](Reply(effect.message))
+            self._parts[effect.request_id](reply_of(effect.message))
             self._give_a_turn(effect.unread)
         elif isinstance(effect, Waiting):
             _LOG.warning("waiting for a broker: %s", effect.reason)
@@ -210,7 +210,7 @@ class Calls:
             if isinstance(result, HootError):
                 waiter.set_exception(result)
             else:
-                waiter.set_result(None if result is None else Reply(result))
+                waiter.set_result(None if result is None else reply_of(result))
         except InvalidStateError:  # `suppress` costs more than all else here
             # A future of another thread, cancelled in this very moment.
             pass
@@ -232,6 +232,13 @@ class Calls:
             _LOG.warning("another broker serves %s now", self._address.text)
         elif linked.late:
             _LOG.warning("the broker at %s is there", self._address.text)
+
+
+def reply_of(message: Message) -> Reply:
+    """The reply in a REPLY or PARTIAL."""
+    options = message.options
+    schema_id = options.schema_id if options is not None else 0
+    return Reply(message.content_type, message.body, schema_id, message.attachments)
 
 
 @lru_cache(_TARGETS_MAX)

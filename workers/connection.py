@@ -7,6 +7,7 @@ Everything here runs on the loop that opened it.
 import asyncio
 import itertools
 import logging
+import math
 import secrets
 import time
 from collections import deque
@@ -81,6 +82,7 @@ class Connection:
         self._pump_due = False
         self._resume_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
         self._open = True
         self._refusal_logged = False
         # A context of its own: it is never shared over a fork, and ends with the connection.
@@ -288,12 +290,14 @@ class Connection:
         if wake_at is None or not self._open:
             return
         # The loop's clock is time.monotonic.
-        if self._timer is None or wake_at < self._timer.when():
+        if wake_at < self._timer_at:
             if self._timer is not None:
                 self._timer.cancel()
+            self._timer_at = wake_at
             self._timer = self._loop.call_at(wake_at, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
+        self._timer_at = math.inf
         if self._open:
             self.tell(Ticked())

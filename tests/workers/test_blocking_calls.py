@@ -116,6 +116,7 @@ def on_a_thread(job: Callable[[], object], name: str) -> threading.Thread:
 # Who drives.
 
 
+@pytest.mark.interpreted
 def test_a_lone_call_is_carried_out_in_its_own_thread(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     noted = Noted(monkeypatch)
 
@@ -132,6 +133,7 @@ def test_a_lone_call_is_carried_out_in_its_own_thread(client: Client, monkeypatc
     assert client._driver.resting
 
 
+@pytest.mark.interpreted
 def test_futures_and_streams_are_carried_out_on_the_clients_thread(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
