@@ -2,8 +2,10 @@
 
 from typing import Final
 
+from hootbus.frames.buffer import Buffer
 from hootbus.frames.errors import HootError
-from hootbus.frames.message import Buffer, Message, Route
+from hootbus.frames.malformed import Route
+from hootbus.frames.message import Message
 from hootbus.frames.options import NO_OPTIONS, Options
 from hootbus.frames.protocol import Command, ContentType
 from hootbus.schemas import write_error, write_error_json

@@ -12,10 +12,11 @@ import msgspec
 import zmq
 
 from hootbus.bus.inputs import Input, Malformed, Received, ServiceConnected, ServiceDisconnected
-from hootbus.frames.message import MalformedMessage, Message, serialize
+from hootbus.frames.malformed import MalformedMessage
+from hootbus.frames.message import Message, parse, serialize
 from hootbus.frames.protocol import SERVICE_NAME
 from hootbus.frames.sockets import LinkChange, Monitor, dealer
-from hootbus.frames.wire import UNREACHABLE, Wire, parse
+from hootbus.frames.wire import UNREACHABLE, Wire
 
 _FORM: Final = re.compile(rf"(?P<name>{SERVICE_NAME})=(?P<endpoint>[^;\s]+)(;slots=(?P<slots>[1-9][0-9]{{0,4}}))?")
 _BATCH: Final = 256

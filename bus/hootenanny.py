@@ -6,9 +6,9 @@ import zmq
 
 from hootbus.bus.guard import CannotServe
 from hootbus.bus.proxy import SUBSCRIBE_INSIDE
+from hootbus.frames.buffer import Buffer, Frames
 from hootbus.frames.errors import BadFrame
 from hootbus.frames.event import JOINED, read_event, split
-from hootbus.frames.message import Buffer, Frames
 from hootbus.frames.protocol import ContentType
 from hootbus.frames.sockets import event_socket
 from hootbus.frames.wire import Wire

@@ -4,7 +4,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from hootbus.frames.message import MalformedMessage, Message
+from hootbus.frames.malformed import MalformedMessage
+from hootbus.frames.message import Message
 
 
 class Received(msgspec.Struct, frozen=True, gc=False):

@@ -5,13 +5,14 @@ Every path that ends a request goes through `_close`, which is what makes its ou
 
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Final
 
 from hootbus.bus import answers
 from hootbus.bus.effects import Effect, Send
-from hootbus.bus.lazyheap import LazyHeap
 from hootbus.bus.limits import Limits
 from hootbus.bus.state import Client, Phase, Request, Service, Worker
 from hootbus.bus.tally import Dropped, Tally
+from hootbus.frames.deadlines import Deadlines
 from hootbus.frames.errors import (
     Cancelled,
     DeadlineExceeded,
@@ -22,12 +23,24 @@ from hootbus.frames.errors import (
     UnsupportedContentType,
     WorkerLost,
 )
-from hootbus.frames.message import MalformedMessage, Message
+from hootbus.frames.malformed import MalformedMessage
+from hootbus.frames.message import Message
 from hootbus.frames.options import Options
 from hootbus.frames.protocol import Command, Flag
 
+# An enum's member is found through its metaclass, which takes longer than what is done with it; a name does not.
+_QUEUED: Final = Phase.QUEUED
+_HANDED: Final = Phase.HANDED
+_OVER: Final = Phase.OVER
+_REQUEST: Final = Command.REQUEST
+_REPLY: Final = Command.REPLY
+# As plain numbers: `&` with an enum costs more than all else that is done with a flag.
+_IDEMPOTENT: Final[int] = Flag.IDEMPOTENT.value
+_ONE_WAY: Final[int] = Flag.ONE_WAY.value
+_WAIT: Final[int] = Flag.WAIT.value
+_PARTIALS: Final[int] = Flag.PARTIALS.value
 # The flags a worker is shown: what the client said of its request, not what only peers say of themselves.
-_PASSED_ON = Flag.IDEMPOTENT | Flag.ONE_WAY | Flag.WAIT | Flag.PARTIALS
+_PASSED_ON: Final[int] = _IDEMPOTENT | _ONE_WAY | _WAIT | _PARTIALS
 
 
 class Requests:
@@ -39,7 +52,7 @@ class Requests:
         self._new_id = new_id
         self._effects = effects
         self._clients: dict[bytes, Client] = {}
-        self._deadlines: LazyHeap[Request] = LazyHeap()
+        self._deadlines: Deadlines[Request] = Deadlines()
         self._quarantine: OrderedDict[tuple[bytes, bytes], None] = OrderedDict()
         self._arrivals = 0
         self.services: dict[bytes, Service] = {}
@@ -67,8 +80,8 @@ class Requests:
 
     def wake_at(self) -> float | None:
         """When `expire` next has something to do."""
-        first = self._deadlines.first()
-        times = [first[0]] if first is not None else []
+        next_deadline = self._deadlines.next()
+        times = [next_deadline] if next_deadline is not None else []
         if self._orphans:
             times.append(next(iter(self._orphans.values())).give_up_at)
         return min(times, default=None)
@@ -96,7 +109,7 @@ class Requests:
         ):
             self.refuse(message, Overloaded(f"the queue of {service.name.decode()!r} is full"))
             return
-        held = worker is None or flags & Flag.IDEMPOTENT
+        held = worker is None or flags & _IDEMPOTENT
         if held and self.held_bytes + size > limits.held_bytes:
             if worker is not None:
                 service.offer(worker)
@@ -126,7 +139,7 @@ class Requests:
         self.open_count += 1
         self._tally.requests += 1
         service.requests += 1
-        self._deadlines.push(request.deadline, request)
+        self._deadlines.set(request, request.deadline)
         if held:
             self._hold(request, message)
         if worker is not None:
@@ -139,7 +152,7 @@ class Requests:
         """The same request again while it is open: one reply, to where it was last sent from, if that wants one."""
         self._tally.merged += 1
         flags = message.options.flags if message.options is not None else 0
-        request.flags = request.flags & ~Flag.ONE_WAY | flags & Flag.ONE_WAY
+        request.flags = request.flags & ~_ONE_WAY | flags & _ONE_WAY
         request.route = message.route
         request.target = message.service
         request.extended = message.options is not None
@@ -184,7 +197,7 @@ class Requests:
             left_ms = max(1, int((request.deadline - now) * 1000))
             schema_id = payload.options.schema_id if payload.options is not None else 0
             options = Options(min(left_ms, 0xFFFF_FFFF), request.flags & _PASSED_ON, 0, schema_id)
-        request.phase = Phase.HANDED
+        request.phase = _HANDED
         request.worker = worker
         request.wire_id = wire_id
         worker.in_flight[wire_id] = request
@@ -195,7 +208,7 @@ class Requests:
             Send(
                 Message(
                     worker.route,
-                    Command.REQUEST,
+                    _REQUEST,
                     payload.content_type,
                     wire_id,
                     payload.service,
@@ -214,7 +227,7 @@ class Requests:
             return
         if request.strikes:
             worker.struck -= 1
-        if request.phase is Phase.OVER:
+        if request.phase is _OVER:
             return
         if request.message is None:
             self._hold(request, message)
@@ -233,7 +246,7 @@ class Requests:
             worker.struck -= 1
         service = worker.service
         service.offer(worker)
-        if request.phase is Phase.OVER:
+        if request.phase is _OVER:
             self._drop(Dropped.REPLY_LATE)
         else:
             self._deliver(request, message)
@@ -257,7 +270,7 @@ class Requests:
             Send(
                 Message(
                     request.route,
-                    Command.REPLY,
+                    _REPLY,
                     message.content_type,
                     request.request_id,
                     message.service,
@@ -275,10 +288,10 @@ class Requests:
         if request is None or message.options is None:
             self._drop(Dropped.PARTIAL_UNASKED)
             return
-        if request.phase is Phase.OVER:
+        if request.phase is _OVER:
             self._drop(Dropped.PARTIAL_LATE)
             return
-        if not (request.extended and request.flags & Flag.PARTIALS) or request.one_way:
+        if not (request.extended and request.flags & _PARTIALS) or request.one_way:
             self._drop(Dropped.PARTIAL_UNASKED)
             return
         self._tally.partials += 1
@@ -305,7 +318,7 @@ class Requests:
         """
         again = []
         for request in worker.in_flight.values():
-            if request.phase is Phase.OVER:
+            if request.phase is _OVER:
                 continue
             request.strikes += died
             if not request.idempotent:
@@ -343,17 +356,17 @@ class Requests:
 
     def expire(self, now: float) -> None:
         """Ends what has run out of time, and what waits in vain for a worker."""
-        while (first := self._deadlines.first()) is not None and first[0] <= now:
-            self._end(first[1], _too_late(), now)
+        for request in self._deadlines.due(now):
+            self._end(request, _too_late(), now)
         while self._orphans and next(iter(self._orphans.values())).give_up_at <= now:
             _, service = self._orphans.popitem(last=False)
             for request in list(service.queue.values()):
-                if not request.flags & Flag.WAIT:
+                if not request.flags & _WAIT:
                     self._end(request, self._nobody(request), now)
 
     def stop(self, request: Request, stopping: HootError, now: float) -> None:
         """Ends a request because the broker does. That nothing was done is only said where it is certain."""
-        if request.phase is Phase.HANDED and not request.idempotent:
+        if request.phase is _HANDED and not request.idempotent:
             stopping = WorkerLost("the broker stopped while a worker had this; whether it carried it out is not known")
         self._end(request, stopping, now)
 
@@ -363,7 +376,7 @@ class Requests:
 
     def _end(self, request: Request, error: HootError, now: float) -> None:
         """Answers the client; a worker that has the request is told, and still owes the reply that frees its slot."""
-        if request.phase is Phase.QUEUED:
+        if request.phase is _QUEUED:
             request.service.queue.discard(request)
             self.queued_count -= 1
             self.fail(request, error)
@@ -401,14 +414,14 @@ class Requests:
     def refuse(self, message: Message, error: HootError) -> None:
         """The error is the outcome of a request that was not accepted."""
         self._tally.errors[error.code] += 1
-        if message.options is not None and message.options.flags & Flag.ONE_WAY:
+        if message.options is not None and message.options.flags & _ONE_WAY:
             self._drop(Dropped.ERROR_ONE_WAY)
             return
         self._effects.append(Send(answers.error_reply(message, error)))
 
     def answer(self, reply: Message, request: Message) -> None:
         """The broker's own reply to a request that it answers itself."""
-        if request.options is not None and request.options.flags & Flag.ONE_WAY:
+        if request.options is not None and request.options.flags & _ONE_WAY:
             self._drop(Dropped.REPLY_ONE_WAY)
             return
         self._effects.append(Send(reply))
@@ -426,15 +439,15 @@ class Requests:
     # Bookkeeping
 
     def _put_back(self, request: Request) -> None:
-        request.phase = Phase.QUEUED
+        request.phase = _QUEUED
         request.worker = None
         request.service.queue.put_back(request)
         self.queued_count += 1
 
     def _close(self, request: Request) -> None:
-        assert request.phase is not Phase.OVER, request
-        request.phase = Phase.OVER
-        request.ticket = 0
+        assert request.phase is not _OVER, request
+        request.phase = _OVER
+        self._deadlines.discard(request, request.deadline)
         client = request.client
         del client.open[request.request_id]
         if not client.open:

@@ -10,11 +10,14 @@ from enum import Enum
 from heapq import heappop, heappush
 from typing import Final
 
-import msgspec
-
 from hootbus.bus.lazyheap import LazyHeap
-from hootbus.frames.message import Message, Route
+from hootbus.frames.malformed import Route
+from hootbus.frames.message import Message
 from hootbus.frames.protocol import SERVICE_NAME, ContentType, Flag
+
+# As plain numbers: `&` with an enum costs more than all else that is done with a flag.
+_IDEMPOTENT: Final[int] = Flag.IDEMPOTENT.value
+_ONE_WAY: Final[int] = Flag.ONE_WAY.value
 
 _SERVICE_NAME: Final = re.compile(SERVICE_NAME.encode())
 
@@ -24,11 +27,12 @@ def is_service_name(name: bytes) -> bool:
     return _SERVICE_NAME.fullmatch(name) is not None
 
 
-class Client(msgspec.Struct, eq=False):
+class Client:
     """A peer with requests that have no outcome yet, by their ids."""
 
-    identity: bytes
-    open: "dict[bytes, Request]" = msgspec.field(default_factory=dict)
+    def __init__(self, identity: bytes) -> None:
+        self.identity = identity
+        self.open: dict[bytes, Request] = {}
 
 
 class Phase(Enum):
@@ -40,56 +44,62 @@ class Phase(Enum):
     OVER = "over"
 
 
-class Request(msgspec.Struct, eq=False):
+class Request:
     """One request, from its arrival to the moment nobody owes anything for it.
 
     `target` is its service frame, as its client wrote it. `message` is its payload, kept while it is queued and, if it
     is idempotent, for a second try. `order` is that of arrival, among all requests.
     """
 
-    client: Client
-    request_id: bytes
-    route: Route
-    content_type: ContentType
-    extended: bool
-    flags: int
-    deadline: float
-    service: "Service"
-    target: bytes
-    message: Message | None
-    size: int
-    order: int
     phase: Phase = Phase.QUEUED
     worker: "Worker | None" = None
     wire_id: bytes = b""
     # Whether a worker that has left had it; and how many of those did not leave but died.
     tried: bool = False
     strikes: int = 0
-    ticket: int = 0
+
+    def __init__(
+        self,
+        client: Client,
+        request_id: bytes,
+        route: Route,
+        content_type: ContentType,
+        extended: bool,
+        flags: int,
+        deadline: float,
+        service: "Service",
+        target: bytes,
+        message: Message | None,
+        size: int,
+        order: int,
+    ) -> None:
+        self.client = client
+        self.request_id = request_id
+        self.route = route
+        self.content_type = content_type
+        self.extended = extended
+        self.flags = flags
+        self.deadline = deadline
+        self.service = service
+        self.target = target
+        self.message = message
+        self.size = size
+        self.order = order
 
     @property
     def idempotent(self) -> bool:
         """Whether it may be carried out twice."""
-        return bool(self.flags & Flag.IDEMPOTENT)
+        return bool(self.flags & _IDEMPOTENT)
 
     @property
     def one_way(self) -> bool:
         """Whether its client wants no reply."""
-        return bool(self.flags & Flag.ONE_WAY)
+        return bool(self.flags & _ONE_WAY)
 
 
-class Worker(msgspec.Struct, eq=False):
+class Worker:
     """A registered worker. `in_flight` has what it owes replies for, by the ids it knows them under."""
 
-    route: Route
-    service: "Service"
-    number: int
-    extended: bool
-    dialled: bool
-    slots: int
-    connected_at: float
-    seen_at: float
-    lost_after_s: float
     name: str = ""
     hostname: str = ""
     version: str = ""
@@ -97,7 +107,6 @@ class Worker(msgspec.Struct, eq=False):
     # Of the READY that registered it: the same one again, doubled on its way, changes nothing.
     ready_id: bytes = b""
     methods: tuple[str, ...] = ()
-    in_flight: dict[bytes, Request] = msgspec.field(default_factory=dict)
     done: int = 0
     # How many of those in flight have been through a worker's death: one at the most.
     struck: int = 0
@@ -113,6 +122,29 @@ class Worker(msgspec.Struct, eq=False):
     drain_id: bytes = b""
     drain_until: float = 0.0
     ticket: int = 0
+
+    def __init__(
+        self,
+        route: Route,
+        service: "Service",
+        number: int,
+        extended: bool,
+        dialled: bool,
+        slots: int,
+        connected_at: float,
+        seen_at: float,
+        lost_after_s: float,
+    ) -> None:
+        self.route = route
+        self.service = service
+        self.number = number
+        self.extended = extended
+        self.dialled = dialled
+        self.slots = slots
+        self.connected_at = connected_at
+        self.seen_at = seen_at
+        self.lost_after_s = lost_after_s
+        self.in_flight: dict[bytes, Request] = {}
 
     @property
     def identity(self) -> bytes:
@@ -234,21 +266,22 @@ class Queue:
         self.bytes -= request.size
 
 
-class Service(msgspec.Struct, eq=False):
+class Service:
     """A name with its workers and the requests that wait for one of them."""
 
-    name: bytes
-    workers: dict[bytes, Worker] = msgspec.field(default_factory=dict)
-    # Workers with a free slot, least loaded first; ties to the one that has been so for longest.
-    free: LazyHeap[Worker] = msgspec.field(default_factory=LazyHeap)
     # The only worker there is: the common case, which needs no order (a fifth of the core's time per request).
     sole: Worker | None = None
-    queue: Queue = msgspec.field(default_factory=Queue)
     # Without a worker: when those in the queue that did not ask to wait are given up.
     give_up_at: float = 0.0
     requests: int = 0
     replies: int = 0
     errors: int = 0
+
+    def __init__(self, name: bytes) -> None:
+        self.name = name
+        self.workers: dict[bytes, Worker] = {}
+        self.free: LazyHeap[Worker] = LazyHeap()
+        self.queue: Queue = Queue()
 
     @property
     def queue_bytes(self) -> int:

@@ -2,8 +2,6 @@
 
 from enum import StrEnum
 
-import msgspec
-
 from hootbus.frames.errors import ERRORS
 
 
@@ -26,7 +24,7 @@ class Dropped(StrEnum):
     BAD_REGISTRATION = "bad_registration"
 
 
-class Tally(msgspec.Struct):
+class Tally:
     """The counters of one broker, since it started."""
 
     requests: int = 0
@@ -37,7 +35,9 @@ class Tally(msgspec.Struct):
     workers_attached: int = 0
     workers_lost: int = 0
     disconnects: int = 0
-    dropped: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(Dropped, 0))
-    errors: dict[str, int] = msgspec.field(default_factory=lambda: {kind.code: 0 for kind in ERRORS})
-    # Which frame of those counted as bad_frame was wrong.
-    malformed: dict[str, int] = msgspec.field(default_factory=dict)
+
+    def __init__(self) -> None:
+        self.dropped: dict[str, int] = dict.fromkeys(Dropped, 0)
+        self.errors: dict[str, int] = {kind.code: 0 for kind in ERRORS}
+        # Which frame of those counted as bad_frame was wrong.
+        self.malformed: dict[str, int] = {}

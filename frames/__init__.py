@@ -1,6 +1,7 @@
 """The wire: HOOT01 messages, events, addresses, and the sockets that carry them."""
 
 from hootbus.frames.address import BusAddress, default_address, parse_address, resolve_address
+from hootbus.frames.buffer import Buffer, Frames
 from hootbus.frames.context import Alignment, address_of, aligned_context, probe
 from hootbus.frames.errors import (
     ERRORS,
@@ -22,7 +23,8 @@ from hootbus.frames.errors import (
     error_from_wire,
 )
 from hootbus.frames.event import EventHeader, read_event, write_event_header
-from hootbus.frames.message import Buffer, Frames, MalformedMessage, Message, Route, check, parse, serialize
+from hootbus.frames.malformed import MalformedMessage, Route
+from hootbus.frames.message import Message, check, parse, serialize
 from hootbus.frames.options import NO_OPTIONS, Options, read_options, write_options
 from hootbus.frames.protocol import SIGNATURE, Command, ContentType, Flag
 from hootbus.frames.sockets import LinkChange, Monitor, dealer, event_socket, router

@@ -1,12 +1,11 @@
 import zmq
 
-from hootbus.frames.message import Frames, Message
+from hootbus.frames.buffer import Buffer
+from hootbus.frames.protocol import ContentType
 
 SENT: int
 FULL: int
 UNREACHABLE: int
-
-def parse(frames: Frames, start: int = 0) -> Message: ...
 
 class Frame:
     def __len__(self) -> int: ...
@@ -20,3 +19,25 @@ class Wire:
     def receive(self) -> list[bytes | Frame] | None: ...
     def send(self, frames: list[bytes | bytearray | memoryview | Frame]) -> int: ...
     def close(self, linger: int | None = None) -> None: ...
+
+class Part:
+    def __len__(self) -> int: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+def join(bodies: list[bytes]) -> bytes: ...
+def split(body: Buffer, count: int) -> list[Part]: ...
+
+class Run:
+    name: str
+    topic: bytes
+    content_type: ContentType
+    schema_id: int
+    time_ns: int
+    bodies: list[bytes]
+    size: int
+    room: int
+    def __init__(
+        self, name: str, topic: bytes, content_type: ContentType, schema_id: int, time_ns: int, body: bytes
+    ) -> None: ...
+    def follow(self, name: str, body: object, schema_id: int) -> bool: ...
+    def add(self, body: bytes) -> bool: ...

@@ -12,15 +12,16 @@ import ctypes
 import zmq
 import zmq.backend.cython._zmq
 
-from hootbus.frames import message as _message
-from hootbus.frames import options as _options_module
+from hootbus.frames import event as _event
 from hootbus.frames import protocol as _protocol
 
+cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.memoryview cimport PyMemoryView_GET_BUFFER
 from libc.errno cimport EAGAIN, EINTR
 from libc.stdint cimport uint64_t, uintptr_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp, memcpy, memset
 
 cdef extern from *:
     """
@@ -66,17 +67,11 @@ cdef int DONTWAIT = zmq.DONTWAIT
 cdef int SNDMORE = zmq.SNDMORE
 cdef int ETERM = zmq.ETERM
 cdef bytes SIGNATURE = _protocol.SIGNATURE
-cdef Py_ssize_t REQUEST_ID_BYTES = _protocol.REQUEST_ID_BYTES
-cdef Py_ssize_t SERVICE_BYTES_MAX = _protocol.SERVICE_BYTES_MAX
-cdef Py_ssize_t TRACEPARENT_BYTES_MAX = _protocol.TRACEPARENT_BYTES_MAX
-cdef size_t MESSAGE_BYTES_MAX = _protocol.MESSAGE_BYTES_MAX
-cdef dict _COMMANDS = _message.COMMANDS
-cdef dict _CONTENT_TYPES = _message.CONTENT_TYPES
-cdef object _Message = _message.Message
-cdef object _parse = _message.parse
-cdef object _Options = _options_module.Options
-cdef object _NO_OPTIONS = _options_module.NO_OPTIONS
-cdef bytes _NO_OPTIONS_FRAME = _options_module.write_options(_NO_OPTIONS)
+cdef object _join = _event.join
+cdef object _split = _event.split
+cdef object RAW_BINARY = _protocol.ContentType.RAW_BINARY
+cdef Py_ssize_t JOINED_MAX = _event.JOINED_MAX
+cdef Py_ssize_t JOINED_BYTES = _event.JOINED_BYTES
 
 # Where a header may stand, a frame of at most this many bytes is given as bytes: cheaper than a Frame, and no header is
 # larger. It must not be less than any header's bound (protocol.py).
@@ -229,73 +224,6 @@ cdef class Wire:
         return SENT
 
 
-def parse(list frames not None, Py_ssize_t start=0):
-    """As `message.parse`, and with its words: what is not of the common form is left to it.
-
-    The common form is seven or eight frames without return addresses, options in this version's size. It takes a third
-    of the time here, which is worth a tenth of a small request.
-    """
-    cdef Py_ssize_t count = len(frames) - start
-    cdef object command, content_type, request_id, service, traceparent, body
-    cdef object options = None
-    if count == 8:
-        options = _options(frames[start + 7])
-        if options is None:
-            return _parse(frames, start)
-    elif count != 7:
-        return _parse(frames, start)
-    command = _COMMANDS.get(frames[start + 1])
-    content_type = _CONTENT_TYPES.get(frames[start + 2])
-    request_id = frames[start + 3]
-    service = frames[start + 4]
-    traceparent = frames[start + 5]
-    body = frames[start + 6]
-    if (
-        frames[start] == SIGNATURE
-        and command is not None
-        and content_type is not None
-        and PyBytes_CheckExact(request_id)
-        and PyBytes_GET_SIZE(request_id) == REQUEST_ID_BYTES
-        and PyBytes_CheckExact(service)
-        and PyBytes_GET_SIZE(service) <= SERVICE_BYTES_MAX
-        and PyBytes_CheckExact(traceparent)
-        and PyBytes_GET_SIZE(traceparent) <= TRACEPARENT_BYTES_MAX
-        and type(body) is Frame
-        and msg_size(&(<Frame>body).message) <= MESSAGE_BYTES_MAX
-    ):
-        route = (frames[0],) if start == 1 else tuple(frames[:start])
-        return _Message(route, command, content_type, request_id, service, traceparent, body, options)
-    return _parse(frames, start)
-
-
-cdef object _options(object frame):
-    """The options in a frame of this version's size, None for any other."""
-    cdef const unsigned char *data
-    if not PyBytes_CheckExact(frame) or PyBytes_GET_SIZE(frame) != PyBytes_GET_SIZE(_NO_OPTIONS_FRAME):
-        return None
-    data = <const unsigned char *>PyBytes_AS_STRING(frame)
-    if memcmp(data, PyBytes_AS_STRING(_NO_OPTIONS_FRAME), 8) != 0:
-        return None
-    if memcmp(data, PyBytes_AS_STRING(_NO_OPTIONS_FRAME), 32) == 0:
-        return _NO_OPTIONS
-    return _Options(
-        _little(data + 8, 4),
-        <int>_little(data + 12, 2),
-        <int>_little(data + 14, 2),
-        _little(data + 16, 8),
-        _little(data + 24, 4),
-        _little(data + 28, 4),
-    )
-
-
-cdef uint64_t _little(const unsigned char *data, int size) noexcept:
-    cdef uint64_t value = 0
-    while size:
-        size -= 1
-        value = value << 8 | data[size]
-    return value
-
-
 cdef object _error(int reason):
     """The exception pyzmq would raise."""
     return zmq.ContextTerminated() if reason == ETERM else zmq.ZMQError(reason)
@@ -323,3 +251,145 @@ cdef int _fill(hoot_msg_t *part, object frame) except -1:
     finally:
         PyBuffer_Release(&view)
     return 0
+
+
+@cython.final
+@cython.no_gc
+@cython.freelist(64)
+cdef class Part:
+    """A piece of a received body: a read-only buffer that keeps the whole as long as it lives."""
+
+    cdef object whole
+    cdef const unsigned char *data
+    cdef Py_ssize_t size
+
+    def __len__(self):
+        return self.size
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, <void *>self.data, self.size, 1, flags)
+
+    def __repr__(self):
+        return f"<Part of {self.size} bytes>"
+
+    def __reduce__(self):
+        raise TypeError("a Part is memory of this process; send bytes(part) instead")
+
+
+# Joined events are what a bus carries when it is busiest, at about a microsecond of CPU each from end to end. Per event,
+# `join` takes 5 ns where `event.join` takes 190, `split` 13 where `event.split` takes 250 (50 of them for a memoryview,
+# which is why there are Parts), and `Run.follow` 70 where `event.Run.follow` takes several hundred.
+
+
+def join(list bodies not None):
+    """As `event.join`."""
+    cdef Py_ssize_t size = 0
+    cdef unsigned char *at
+    cdef object body
+    for body in bodies:
+        if not PyBytes_CheckExact(body):
+            return _join(bodies)
+        size += 8 + _whole_words(PyBytes_GET_SIZE(body))
+    joined = PyBytes_FromStringAndSize(NULL, size)
+    at = <unsigned char *>PyBytes_AS_STRING(joined)
+    for body in bodies:
+        size = PyBytes_GET_SIZE(body)
+        _write_little(at, <uint64_t>size)
+        memcpy(at + 8, PyBytes_AS_STRING(body), <size_t>size)
+        memset(at + 8 + size, 0, <size_t>(_whole_words(size) - size))
+        at += 8 + _whole_words(size)
+    return joined
+
+
+def split(body, Py_ssize_t count):
+    """As `event.split`, and with its words: what is not joined as it should be is left to it."""
+    cdef object whole = memoryview(body)
+    cdef const unsigned char *at = <const unsigned char *>PyMemoryView_GET_BUFFER(whole).buf
+    cdef Py_ssize_t left = PyMemoryView_GET_BUFFER(whole).len
+    cdef list parts = []
+    cdef uint64_t size
+    cdef Part part
+    for _ in range(count):
+        if left < 8:
+            return _split(body, count)
+        size = _little(at, 8)
+        at += 8
+        left -= 8
+        # In two steps, as a size near 2^64 has no whole words.
+        if size > <uint64_t>left or _whole_words(<Py_ssize_t>size) > left:
+            return _split(body, count)
+        part = Part.__new__(Part)
+        part.whole = whole
+        part.data = at
+        part.size = <Py_ssize_t>size
+        parts.append(part)
+        at += _whole_words(part.size)
+        left -= _whole_words(part.size)
+    if left:
+        return _split(body, count)
+    return parts
+
+
+cdef Py_ssize_t _whole_words(Py_ssize_t size) noexcept:
+    return (size + 7) & ~<Py_ssize_t>7
+
+
+cdef uint64_t _little(const unsigned char *data, int size) noexcept:
+    cdef uint64_t value = 0
+    while size:
+        size -= 1
+        value = value << 8 | data[size]
+    return value
+
+
+cdef void _write_little(unsigned char *at, uint64_t value) noexcept:
+    cdef int i
+    for i in range(8):
+        at[i] = <unsigned char>(value >> 8 * i & 0xFF)
+
+
+@cython.final
+cdef class Run:
+    """As `event.Run`."""
+
+    cdef readonly str name
+    cdef readonly bytes topic
+    cdef readonly object content_type
+    cdef readonly object schema_id
+    cdef readonly object time_ns
+    cdef readonly list bodies
+    cdef readonly Py_ssize_t size
+    cdef public Py_ssize_t room
+
+    def __init__(self, str name, bytes topic, content_type, schema_id, time_ns, bytes body):
+        self.name = name
+        self.topic = topic
+        self.content_type = content_type
+        self.schema_id = schema_id
+        self.time_ns = time_ns
+        self.bodies = [body]
+        self.size = len(body)
+
+    def follow(self, name, body, schema_id):
+        """As `event.Run.follow`."""
+        return (
+            self.room > 0
+            and PyBytes_CheckExact(body)
+            and self.content_type is RAW_BINARY
+            and name == self.name
+            and schema_id == self.schema_id
+            and self._add(<bytes>body)
+        )
+
+    def add(self, bytes body not None):
+        """As `event.Run.add`."""
+        return self._add(body)
+
+    cdef bint _add(self, bytes body):
+        cdef Py_ssize_t size = self.size + PyBytes_GET_SIZE(body)
+        if size > JOINED_BYTES or len(self.bodies) >= JOINED_MAX:
+            return False
+        self.bodies.append(body)
+        self.size = size
+        self.room -= 1
+        return True

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 import zmq
 
-from hootbus.frames.message import Buffer
+from hootbus.frames.buffer import Buffer
 from hootbus.frames.wire import NATIVE, Wire
 
 # Cap'n Proto reads whole words, so a frame must be 8-byte aligned. libzmq's default is to hand out small frames inside

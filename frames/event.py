@@ -5,18 +5,21 @@ this codec against the compiled schema. Several events of one topic that had to 
 """
 
 import struct
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
+from hootbus.frames.buffer import Buffer, Frames, byte_count
 from hootbus.frames.errors import BadFrame
-from hootbus.frames.message import Buffer, Frames, byte_count
 from hootbus.frames.protocol import ContentType
 
 EVENT_FRAMES: Final = 3
 TOPIC_BYTES_MAX: Final = 255
 HEADER_BYTES_MAX: Final = 512
 JOINED_MAX: Final = 4096
+# Events are joined up to this size: large ones gain nothing by it.
+JOINED_BYTES: Final = 64 * 1024
 JOINED: Final = 1
 RESTARTED: Final = 2
 
@@ -80,7 +83,7 @@ def read_event(frames: Frames) -> tuple[bytes, EventHeader, Buffer]:
     return topic, EventHeader(kind, flags, count, sequence, time_ns, publisher, schema_id), body
 
 
-def join(bodies: list[Buffer]) -> bytes:
+def join(bodies: Sequence[Buffer]) -> bytes:
     """One body for several events: each a u64 little-endian length, its bytes, zeros up to a whole word."""
     parts: list[Buffer] = []
     for body in bodies:
@@ -109,3 +112,40 @@ def split(body: Buffer, count: int) -> list[memoryview]:
     if at != len(view):
         raise BadFrame(f"joined events: {len(view) - at} bytes behind the last one")
     return bodies
+
+
+class Run:
+    """Events that follow each other and have a topic, a content type and a schema in common: they can be joined."""
+
+    def __init__(
+        self, name: str, topic: bytes, content_type: ContentType, schema_id: int, time_ns: int, body: bytes
+    ) -> None:
+        self.name = name
+        self.topic = topic
+        self.content_type = content_type
+        self.schema_id = schema_id
+        self.time_ns = time_ns
+        self.bodies = [body]
+        self.size = len(body)
+        self.room = 0
+
+    def follow(self, name: str, body: object, schema_id: int) -> bool:
+        """Takes a further event if it is raw bytes and of this run, and there is `room` for so many; else False."""
+        return (
+            self.room > 0
+            and type(body) is bytes
+            and self.content_type is ContentType.RAW_BINARY
+            and name == self.name
+            and schema_id == self.schema_id
+            and self.add(body)
+        )
+
+    def add(self, body: bytes) -> bool:
+        """Takes a further body, unless it is too much for one message."""
+        size = self.size + len(body)
+        if size > JOINED_BYTES or len(self.bodies) >= JOINED_MAX:
+            return False
+        self.bodies.append(body)
+        self.size = size
+        self.room -= 1
+        return True

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import zmq
 
-from hootbus.frames.message import Frames
+from hootbus.frames.buffer import Frames
 from hootbus.frames.protocol import SIGNATURE
 
 SENT: Final = 0

@@ -4,11 +4,11 @@ Sans-I/O: `parse` takes the frames of a multipart message as they were received,
 Nothing here reads a body.
 """
 
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Final
 
-import msgspec
-
+from hootbus.frames.buffer import Buffer, Frames, byte_count
 from hootbus.frames.errors import BadFrame
+from hootbus.frames.malformed import MalformedMessage, Route
 from hootbus.frames.options import Options, read_options, write_options
 from hootbus.frames.protocol import (
     ATTACHMENTS_MAX,
@@ -23,20 +23,7 @@ from hootbus.frames.protocol import (
     Command,
     ContentType,
 )
-
-# A body lies where it was received: in a Frame (native) or in a read-only memoryview over a zmq.Frame (fallback).
-# One that is to be sent may be plain bytes. All of them have a length and the buffer protocol.
-if TYPE_CHECKING:
-    from hootbus.frames._native import Frame
-
-    Buffer: TypeAlias = bytes | bytearray | memoryview | Frame
-else:
-    # The native module may not be there, and the annotations must make sense all the same (inspect.signature).
-    Buffer = bytes | bytearray | memoryview
-Route: TypeAlias = tuple[bytes, ...]
-# The frames of a multipart message: bytes where a header may stand, Buffer for what is too large to be one, the body
-# and the attachments. A list type cannot say that.
-Frames: TypeAlias = list[Any]
+from hootbus.frames.value import Value
 
 COMMANDS: Final = {number.to_bytes(2, "big"): number for number in Command}
 _COMMAND_FRAMES: Final = {number: frame for frame, number in COMMANDS.items()}
@@ -48,21 +35,45 @@ _CONTENT_TYPE_FRAMES: Final = {number: frame for frame, number in CONTENT_TYPES.
 _ANSWERABLE: Final = 4
 
 
-class Message(msgspec.Struct, frozen=True, gc=False):
+class Message(Value):
     """A whole message. `route` is the ROUTER's identity frame (if one received it) and the return addresses.
 
     `options` is None when the peer sent none: such a peer is plain HOOT01 and must get none of our extension.
     """
 
-    route: Route
-    command: Command
-    content_type: ContentType
-    request_id: bytes
-    service: bytes = b""
-    traceparent: bytes = b""
-    body: Buffer = b""
-    options: Options | None = None
-    attachments: tuple[Buffer, ...] = ()
+    __match_args__ = (
+        "route",
+        "command",
+        "content_type",
+        "request_id",
+        "service",
+        "traceparent",
+        "body",
+        "options",
+        "attachments",
+    )
+
+    def __init__(
+        self,
+        route: Route,
+        command: Command,
+        content_type: ContentType,
+        request_id: bytes,
+        service: bytes = b"",
+        traceparent: bytes = b"",
+        body: Buffer = b"",
+        options: Options | None = None,
+        attachments: tuple[Buffer, ...] = (),
+    ) -> None:
+        self.route: Final = route
+        self.command: Final = command
+        self.content_type: Final = content_type
+        self.request_id: Final = request_id
+        self.service: Final = service
+        self.traceparent: Final = traceparent
+        self.body: Final = body
+        self.options: Final = options
+        self.attachments: Final = attachments
 
     @property
     def size(self) -> int:
@@ -72,35 +83,15 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         return byte_count(self.body)
 
 
-class MalformedMessage(BadFrame):
-    """Frames that are no message. `field` names the frame; `route` and `request_id` are there as far as readable.
-
-    `request_id` is set only for a REQUEST, the one command whose sender waits for an answer.
-    """
-
-    def __init__(
-        self,
-        field: str,
-        reason: str,
-        route: Route = (),
-        request_id: bytes | None = None,
-        content_type: ContentType = ContentType.EMPTY,
-    ) -> None:
-        super().__init__(f"{field}: {reason}")
-        self.field = field
-        self.route = route
-        self.request_id = request_id
-        self.content_type = content_type
-
-
 def parse(frames: Frames, start: int = 0) -> Message:
     """The message in `frames`; `start` is 1 where a ROUTER put the sender's identity in front, else 0.
 
     Raises MalformedMessage, whose text names the frame that is wrong.
     """
     try:
-        at = frames.index(SIGNATURE, start)
-    except ValueError:
+        # Where it is without return addresses, and else wherever it is.
+        at = start if frames[start] == SIGNATURE else frames.index(SIGNATURE, start)
+    except (IndexError, ValueError):
         reason = f"no {SIGNATURE.decode()} frame among {len(frames)}"
         raise MalformedMessage("signature", reason, tuple(frames[:start])) from None
     count = len(frames) - at
@@ -111,7 +102,7 @@ def parse(frames: Frames, start: int = 0) -> Message:
         raise _malformed(frames, at, "frames", reason)
     command = COMMANDS.get(frames[at + 1])
     content_type = CONTENT_TYPES.get(frames[at + 2])
-    request_id, service, traceparent, body = frames[at + 3 : at + 7]
+    request_id, service, traceparent, body = frames[at + 3], frames[at + 4], frames[at + 5], frames[at + 6]
     if (
         command is None
         or content_type is None
@@ -222,11 +213,6 @@ def _route(frames: Frames, at: int) -> Route:
     if len(route) > 1 + RETURN_ADDRESSES_MAX or any(len(frame) > ROUTE_FRAME_BYTES_MAX for frame in route):
         return tuple(route[:1])
     return tuple(route)
-
-
-def byte_count(buffer: Buffer) -> int:
-    """The bytes a frame of this buffer has; `len` of a memoryview counts its items, which may be larger."""
-    return buffer.nbytes if type(buffer) is memoryview else len(buffer)
 
 
 def _shown(header: Buffer) -> str:

@@ -7,10 +7,10 @@ Cap'n Proto struct does: fields beyond the sender's size are 0, fields beyond ou
 import struct
 from typing import Final
 
-import msgspec
-
+from hootbus.frames.buffer import Buffer
 from hootbus.frames.errors import BadFrame
 from hootbus.frames.protocol import OPTIONS_BYTES_MAX
+from hootbus.frames.value import Value
 
 U32_MAX: Final = 2**32 - 1
 
@@ -23,19 +23,30 @@ _ROOT: Final = _DATA_WORDS << 32
 _ROOT_BYTES: Final = _ROOT.to_bytes(_WORD, "little")
 
 
-class Options(msgspec.Struct, frozen=True, gc=False):
+class Options(Value):
     """What our peers say beside HOOT01's seven frames; all zero means nothing said.
 
     `deadline_ms` is the time left when sent (0 = none), `flags` are `Flag` bits, `status` is 0 or an error's number,
     `schema_id` the body's root type, `sequence` the index of a PARTIAL, `credit` how many more are welcome.
     """
 
-    deadline_ms: int = 0
-    flags: int = 0
-    status: int = 0
-    schema_id: int = 0
-    sequence: int = 0
-    credit: int = 0
+    __match_args__ = ("deadline_ms", "flags", "status", "schema_id", "sequence", "credit")
+
+    def __init__(
+        self,
+        deadline_ms: int = 0,
+        flags: int = 0,
+        status: int = 0,
+        schema_id: int = 0,
+        sequence: int = 0,
+        credit: int = 0,
+    ) -> None:
+        self.deadline_ms: Final = deadline_ms
+        self.flags: Final = flags
+        self.status: Final = status
+        self.schema_id: Final = schema_id
+        self.sequence: Final = sequence
+        self.credit: Final = credit
 
 
 NO_OPTIONS: Final = Options()
@@ -57,26 +68,32 @@ def write_options(options: Options) -> bytes:
     )
 
 
-def read_options(frame: bytes) -> Options:
+def read_options(frame: Buffer) -> Options:
     """The options in a frame of whole words. Raises BadFrame for what is no pointer-first struct segment."""
-    if len(frame) == _FRAME.size:
+    if type(frame) is bytes and len(frame) == _FRAME.size:
         if frame == _NO_OPTIONS_FRAME:
             return NO_OPTIONS
         if frame.startswith(_ROOT_BYTES):
-            return Options(*_FIELDS.unpack_from(frame, _WORD))
-    return Options(*_FIELDS.unpack(_data(frame)))
+            return _options(frame[_WORD:])
+    return _options(_data(frame))
 
 
-def _data(frame: bytes) -> bytes:
+def _options(fields: bytes) -> Options:
+    deadline_ms, flags, status, schema_id, sequence, credit = _FIELDS.unpack(fields)
+    return Options(deadline_ms, flags, status, schema_id, sequence, credit)
+
+
+def _data(frame: Buffer) -> bytes:
     """The struct's data section in our size, from a frame of another version's."""
     size = len(frame)
     if size % _WORD or not _WORD <= size <= OPTIONS_BYTES_MAX:
         raise BadFrame(f"options: {size} bytes, not 8 to {OPTIONS_BYTES_MAX} in whole words")
-    pointer = int.from_bytes(frame[:_WORD], "little")
+    segment = bytes(frame)
+    pointer = int.from_bytes(segment[:_WORD], "little")
     if pointer & 0xFFFF_FFFF:
         raise BadFrame("options: the first word is no struct pointer with offset 0")
     data_words, pointer_words = pointer >> 32 & 0xFFFF, pointer >> 48
     if (1 + data_words + pointer_words) * _WORD > size:
         raise BadFrame(f"options: a struct of {data_words}+{pointer_words} words in a frame of {size} bytes")
     known = min(data_words, _DATA_WORDS) * _WORD
-    return frame[_WORD : _WORD + known].ljust(_DATA_WORDS * _WORD, b"\0")
+    return segment[_WORD : _WORD + known].ljust(_DATA_WORDS * _WORD, b"\0")

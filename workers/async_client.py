@@ -9,7 +9,7 @@ from typing import Self
 from hootbus.frames.address import resolve_address
 from hootbus.frames.errors import HootError
 from hootbus.frames.protocol import Flag
-from hootbus.workers.calls import DEFAULT_TIMEOUT_S, Calls, flags_of, new_call, time_limit
+from hootbus.workers.calls import DEFAULT_TIMEOUT_S, Calls, flags_of, new_call, new_ping
 from hootbus.workers.connection import IdSource
 from hootbus.workers.content import Reply
 from hootbus.workers.limits import Limits
@@ -158,7 +158,7 @@ class AsyncClient:
         calls = self._open()
         future: asyncio.Future[Reply | None] = calls.loop.create_future()
         before = time.perf_counter()
-        calls.ping(time_limit(timeout), future)
+        calls.start(new_ping(self._new_id(), timeout), future)
         await future
         return time.perf_counter() - before
 

@@ -21,13 +21,13 @@ from hootbus.workers.connection import Connection, IdSource
 from hootbus.workers.content import Reply
 from hootbus.workers.failure import unsendable
 from hootbus.workers.limits import Limits
+from hootbus.workers.link import LinkState
 from hootbus.workers.outgoing import encode, with_attachments
 from hootbus.workers.session import Call, Closed, Effect, Linked, Outcome, Part, Waiting
 
 DEFAULT_TIMEOUT_S: Final = 30.0
 # More than a program runs; a clock can be computed with it. The options say at most 49 days anyway.
 TIMEOUT_MAX_S: Final = 1e9
-_PLAIN_NUMBERS: Final = (float, int)
 # Programs name few targets; the bound is for one that makes them up as it goes.
 _TARGETS_MAX: Final = 4096
 # A reader that is behind is given so many turns before the bound on unread items is reached.
@@ -55,7 +55,7 @@ def new_call(
     target: str,
     body: object = None,
     *,
-    timeout: float | None,
+    timeout: object,
     flags: int = 0,
     schema_id: int = 0,
     attachments: Iterable[object] = (),
@@ -67,8 +67,7 @@ def new_call(
     raises.
     """
     # The common case without a call of its own.
-    if timeout is not None and not (type(timeout) in _PLAIN_NUMBERS and 0 <= timeout <= TIMEOUT_MAX_S):
-        timeout = time_limit(timeout)
+    limit = timeout if isinstance(timeout, float) and 0 <= timeout <= TIMEOUT_MAX_S else time_limit(timeout)
     encoded = encode(body)
     if attachments or schema_id:
         encoded = with_attachments(encoded, attachments, schema_id)
@@ -81,8 +80,13 @@ def new_call(
         attachments=encoded.attachments,
         traceparent=_traceparent(traceparent) if traceparent else b"",
         flags=flags,
-        timeout=timeout,
+        timeout=limit,
     )
+
+
+def new_ping(request_id: bytes, timeout: object) -> Call:
+    """Asks the broker for a sign of life. Raises what `time_limit` raises."""
+    return Call(request_id=request_id, timeout=time_limit(timeout), command=Command.HEARTBEAT)
 
 
 def time_limit(timeout: object) -> float | None:
@@ -109,11 +113,16 @@ def flags_of(*, idempotent: bool, wait: bool) -> int:
 
 
 class Calls:
-    """A client's session on the running loop, and who waits for what. Not for use from other threads."""
+    """A client's session on the running loop, and who waits for what. Not for use from other threads.
 
-    def __init__(self, address: BusAddress, limits: Limits, new_id: IdSource) -> None:
+    `on_idle` is called when `idle` may have become true.
+    """
+
+    def __init__(
+        self, address: BusAddress, limits: Limits, new_id: IdSource, on_idle: Callable[[], None] = lambda: None
+    ) -> None:
         self._address = address
-        self._new_id = new_id
+        self._on_idle = on_idle
         self.loop = asyncio.get_running_loop()
         self._turn_every = max(1, limits.partials_unread // _TURNS)
         self._waiters: dict[bytes, Waiter] = {}
@@ -123,8 +132,11 @@ class Calls:
         )
         self._connection = Connection(address, self.session, self._carry_out, limits, _LOG)
 
-    def start(self, call: Call, waiter: Waiter, part: PartTaker | None = None) -> None:
-        """Sends the request; `waiter` gets its outcome and `part` the items of a streamed reply."""
+    def start(self, call: Call, waiter: Waiter, part: PartTaker | None = None, *, now: bool = False) -> None:
+        """Sends the request; `waiter` gets its outcome and `part` the items of a streamed reply.
+
+        It leaves with all others of this turn of the loop, or `now`.
+        """
         if waiter.done():
             return
         self._waiters[call.request_id] = waiter
@@ -135,11 +147,7 @@ class Calls:
         except Exception as error:  # noqa: BLE001  # whatever it is belongs to who waits for this request
             self._abandon(call.request_id, error)
         else:
-            self._connection.carry_out(effects)
-
-    def ping(self, timeout: float | None, waiter: Waiter) -> None:
-        """Asks the broker for a sign of life."""
-        self.start(Call(request_id=self._new_id(), timeout=timeout, command=Command.HEARTBEAT), waiter)
+            self._connection.carry_out(effects, now=now)
 
     def cancel(self, request_id: bytes) -> None:
         """Gives the request up, if it is still open."""
@@ -148,6 +156,16 @@ class Calls:
     def took(self, request_id: bytes) -> None:
         """An item of the streamed reply was read."""
         self.session.took(request_id)
+
+    def idle(self) -> bool:
+        """Whether nothing is left to do until the next request: the broker is there, and all that was sent has left."""
+        if self._waiters or self.session.link is not LinkState.UP:
+            return False
+        self._connection.flush()
+        if self._connection.backed_up:
+            self._connection.when_room(self._on_idle)
+            return False
+        return True
 
     def close(self) -> None:
         """Cancels what is open and closes the socket, without waiting."""
@@ -169,12 +187,14 @@ class Calls:
         if type(effect) is Outcome:
             self._resolve(effect.request_id, effect.result)
         elif isinstance(effect, Part):
-            self._parts[effect.request_id](Reply(effect.message))
+            self._parts[effect.request_id](reply_of(effect.message))
             self._give_a_turn(effect.unread)
         elif isinstance(effect, Waiting):
             _LOG.warning("waiting for a broker: %s", effect.reason)
         elif isinstance(effect, Linked):
             self._log_link(effect)
+            if not self._waiters:
+                self._on_idle()
         elif isinstance(effect, Closed):
             self._connection.close()
 
@@ -182,13 +202,15 @@ class Calls:
         waiter = self._waiters.pop(request_id)
         if self._parts:
             self._parts.pop(request_id, None)
+        if not self._waiters:
+            self._on_idle()
         if waiter.done():
             return
         try:
             if isinstance(result, HootError):
                 waiter.set_exception(result)
             else:
-                waiter.set_result(None if result is None else Reply(result))
+                waiter.set_result(None if result is None else reply_of(result))
         except InvalidStateError:  # `suppress` costs more than all else here
             # A future of another thread, cancelled in this very moment.
             pass
@@ -210,6 +232,13 @@ class Calls:
             _LOG.warning("another broker serves %s now", self._address.text)
         elif linked.late:
             _LOG.warning("the broker at %s is there", self._address.text)
+
+
+def reply_of(message: Message) -> Reply:
+    """The reply in a REPLY or PARTIAL."""
+    options = message.options
+    schema_id = options.schema_id if options is not None else 0
+    return Reply(message.content_type, message.body, schema_id, message.attachments)
 
 
 @lru_cache(_TARGETS_MAX)

@@ -14,11 +14,11 @@ from typing import Self
 from hootbus.frames.address import resolve_address
 from hootbus.frames.errors import Cancelled, HootError
 from hootbus.frames.protocol import Flag
-from hootbus.workers.calls import DEFAULT_TIMEOUT_S, Calls, flags_of, new_call, time_limit
+from hootbus.workers.calls import DEFAULT_TIMEOUT_S, Calls, flags_of, new_call, new_ping
 from hootbus.workers.connection import IdSource
 from hootbus.workers.content import Reply
+from hootbus.workers.driver import Driver
 from hootbus.workers.limits import Limits
-from hootbus.workers.mailbox import Mailbox
 from hootbus.workers.session import Call, Dropped
 
 
@@ -45,9 +45,12 @@ class ReplyFuture(Future[Reply]):
 class Client:
     """Sends requests to a bus; safe to share between threads, and each may have thousands in flight.
 
-    `address` is `tcp://HOST:PORT` or `ipc://DIRECTORY`; without it HOOT_BUS or the user's own bus. The connection
-    lives on a thread of its own. A client made before a fork cannot be used after it: make it in the child. Errors and
-    `timeout` as with `AsyncClient`.
+    `address` is `tcp://HOST:PORT` or `ipc://DIRECTORY`; without it HOOT_BUS or the user's own bus. A client made before
+    a fork cannot be used after it: make it in the child. Errors and `timeout` as with `AsyncClient`.
+
+    A call that is alone does all the work in its own thread. When several want something at once, for futures and for
+    streams, a thread of the client's own does it; futures' callbacks run there always. While nothing is wanted nobody
+    looks: that the broker went or was replaced is noticed, and logged, with the next request.
     """
 
     def __init__(self, address: str | None = None, *, limits: Limits | None = None) -> None:
@@ -58,7 +61,7 @@ class Client:
         self._closing = threading.Lock()
         self._closed = False
         self._loop = asyncio.new_event_loop()
-        self._mailbox = Mailbox(self._loop)
+        self._driver = Driver(self._loop)
         opened: Future[Calls] = Future()
         self._thread = threading.Thread(target=self._run, args=(opened,), name="hootbus-client", daemon=True)
         self._thread.start()
@@ -66,7 +69,7 @@ class Client:
             self._calls = opened.result()
         except BaseException:
             # No socket, no context, or Ctrl-C: whatever it was, the thread must not stay.
-            self._stop_thread()
+            self._driver.end()
             self._thread.join()
             raise
 
@@ -95,17 +98,19 @@ class Client:
         traceparent: str = "",
     ) -> Reply:
         """The reply to one request to `service` or `service/method`; see `AsyncClient.call`. Raises a HootError."""
-        future = self.submit(
+        call = new_call(
+            self._new_id(),
             target,
             body,
             timeout=timeout,
-            idempotent=idempotent,
-            wait=wait,
+            flags=flags_of(idempotent=idempotent, wait=wait),
             schema_id=schema_id,
             attachments=attachments,
             traceparent=traceparent,
         )
-        return self._wait(future)
+        reply = self._ask(call)
+        assert reply is not None, "only a one-way request has none"
+        return reply
 
     def submit(
         self,
@@ -130,7 +135,9 @@ class Client:
             attachments=attachments,
             traceparent=traceparent,
         )
-        return self._start(call)
+        future = ReplyFuture(partial(self._driver.post, partial(self._calls.cancel, call.request_id)))
+        self._post(partial(self._calls.start, call, future), future)
+        return future
 
     def send(
         self,
@@ -157,7 +164,7 @@ class Client:
             attachments=attachments,
             traceparent=traceparent,
         )
-        self._wait(self._start(call))
+        self._ask(call)
 
     def stream(
         self,
@@ -186,18 +193,17 @@ class Client:
         self._post(partial(self._calls.start, call, parts, parts.put), parts)
         try:
             while (item := parts.get()) is not None:
-                self._mailbox.post(partial(self._calls.took, call.request_id))
+                self._driver.post(partial(self._calls.took, call.request_id))
                 yield item
         finally:
             if not parts.done():
-                self._mailbox.post(partial(self._calls.cancel, call.request_id))
+                self._driver.post(partial(self._calls.cancel, call.request_id))
 
     def ping(self, *, timeout: float | None = DEFAULT_TIMEOUT_S) -> float:
-        """Seconds to the broker and back, this thread's way to the connection's included."""
-        future: Future[Reply] = Future()
+        """Seconds to the broker and back."""
+        call = new_ping(self._new_id(), timeout)
         before = time.perf_counter()
-        self._post(partial(self._calls.ping, time_limit(timeout), future), future)
-        self._wait(future)
+        self._ask(call)
         return time.perf_counter() - before
 
     def close(self) -> None:
@@ -210,56 +216,102 @@ class Client:
         with self._closing:
             closed_before, self._closed = self._closed, True
         if not closed_before:
-            self._mailbox.post(self._calls.close)
-            self._stop_thread()
-        if threading.current_thread() is not self._thread:
+            self._driver.post(self._calls.close)
+            self._driver.end()
+        if not self._driver.here():
             self._thread.join()
 
-    def _start(self, call: Call) -> ReplyFuture:
-        future = ReplyFuture(partial(self._mailbox.post, partial(self._calls.cancel, call.request_id)))
-        self._post(partial(self._calls.start, call, future), future)
-        return future
+    def _ask(self, call: Call) -> Reply | None:
+        """Waits for the request's outcome, and drives the client meanwhile if nobody else does."""
+        self._check()
+        if self._driver.here():
+            raise RuntimeError("a future's callback runs on the client's own thread and must not wait there")
+        answer = _Answer()
+        begin = partial(self._calls.start, call, answer)
+        try:
+            if not self._driver.lead(begin, answer.done):
+                self._post(begin, answer)
+            answer.wait()
+        finally:
+            # For Ctrl-C while waiting.
+            if not answer.done():
+                self._driver.post(partial(self._calls.cancel, call.request_id))
+        return answer.take()
 
-    def _post(self, callback: Callable[[], None], waiter: "Future[Reply] | _Parts") -> None:
+    def _check(self) -> None:
         if self._pid != os.getpid():
             raise RuntimeError("this client was made before a fork; make one in this process")
         if self._closed:
             raise RuntimeError("the client is closed")
-        if not self._mailbox.post(callback):
+
+    def _post(self, callback: Callable[[], None], waiter: "Future[Reply] | _Answer | _Parts") -> None:
+        self._check()
+        if not self._driver.post(callback):
             # It was closed meanwhile, and may have resolved the waiter itself.
             with suppress(InvalidStateError):
                 waiter.set_exception(Cancelled("the client was closed"))
 
-    def _wait(self, future: Future[Reply]) -> Reply:
-        if threading.current_thread() is self._thread:
-            raise RuntimeError("a future's callback runs on the client's own thread and must not wait there")
-        try:
-            return future.result()
-        finally:
-            # For Ctrl-C while waiting; a future that is done stays as it is.
-            future.cancel()
-
     def _run(self, opened: Future[Calls]) -> None:
-        """The client's thread."""
-        asyncio.set_event_loop(self._loop)
-        self._loop.call_soon(self._open, opened)
-        self._loop.run_forever()
-        if opened.exception() is None:
-            calls = opened.result()
+        """The client's own thread."""
+        try:
+            calls = self._loop.run_until_complete(self._open())
+        except Exception as error:  # noqa: BLE001  # whatever it is belongs to the thread that waits in __init__
+            opened.set_exception(error)
+        else:
+            opened.set_result(calls)
+            self._driver.run(calls.idle)
             # Done already, unless `__init__` was interrupted.
             calls.close()
             calls.end()
         self._loop.close()
-        self._mailbox.close()
+        self._driver.close()
 
-    def _open(self, opened: Future[Calls]) -> None:
+    async def _open(self) -> Calls:
+        return Calls(self._address, self._limits, self._new_id, self._driver.rest)
+
+
+class _Answer:
+    """The outcome of one request on its way to the thread that waits for it."""
+
+    __slots__ = ("_done", "_error", "_gate", "_reply")
+
+    def __init__(self) -> None:
+        # Cheaper than an Event or a Future, which are for more than one who waits.
+        self._gate = threading.Lock()
+        self._gate.acquire()
+        self._done = False
+        self._reply: Reply | None = None
+        self._error: HootError | None = None
+
+    def done(self) -> bool:
+        return self._done
+
+    def set_result(self, reply: Reply | None, /) -> None:
+        self._reply = reply
+        self._end()
+
+    def set_exception(self, error: HootError, /) -> None:
+        self._error = error
+        self._end()
+
+    def wait(self) -> None:
+        self._gate.acquire()
+
+    def take(self) -> Reply | None:
+        """The reply, None for a request without one; raises the error. Once only."""
+        if self._error is None:
+            return self._reply
+        # Not kept, as its traceback leads to this frame and back.
+        error, self._error = self._error, None
         try:
-            opened.set_result(Calls(self._address, self._limits, self._new_id))
-        except Exception as error:  # noqa: BLE001  # whatever it is belongs to the thread that waits in __init__
-            opened.set_exception(error)
+            raise error
+        finally:
+            del error
 
-    def _stop_thread(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+    def _end(self) -> None:
+        if not self._done:
+            self._done = True
+            self._gate.release()
 
 
 class _Parts:

@@ -7,10 +7,9 @@ gap. Nothing here knows a socket, a clock or a thread: time, ids and chance are 
 import math
 from collections.abc import Callable
 from enum import Enum
-from typing import ClassVar, Final
+from typing import Final
 
-import msgspec
-
+from hootbus.frames.deadlines import Deadlines
 from hootbus.frames.errors import (
     BrokerStopping,
     Cancelled,
@@ -22,7 +21,6 @@ from hootbus.frames.errors import (
 from hootbus.frames.message import Message
 from hootbus.frames.options import NO_OPTIONS, U32_MAX, Options
 from hootbus.frames.protocol import Command, ContentType, Flag
-from hootbus.workers.deadlines import Deadlines
 from hootbus.workers.failure import error_of, unsendable
 from hootbus.workers.limits import Limits, backoff
 from hootbus.workers.link import Link, LinkState
@@ -50,6 +48,10 @@ _IDEMPOTENT: Final[int] = Flag.IDEMPOTENT.value
 _ONE_WAY: Final[int] = Flag.ONE_WAY.value
 _PARTIALS: Final[int] = Flag.PARTIALS.value
 _WAIT: Final[int] = Flag.WAIT.value
+# An enum's member is found through its metaclass, which takes longer than what is done with it; a name does not.
+_UP: Final = LinkState.UP
+_REQUEST: Final = Command.REQUEST
+_REPLY: Final = Command.REPLY
 _RETRIED: Final = (Overloaded, BrokerStopping)
 _MS_PER_S: Final = 1000.0
 
@@ -62,20 +64,28 @@ class Stage(Enum):
     PAUSED = "paused"
 
 
-class Pending(msgspec.Struct, gc=False):
+_HELD: Final = Stage.HELD
+_SENT: Final = Stage.SENT
+_PAUSED: Final = Stage.PAUSED
+
+
+class Pending:
     """A request without an outcome. `deadline` is on the session's clock.
 
     A `patient` one was accepted by a broker that is gone: it waits for its service to come to the new one.
     """
 
-    call: Call
-    size: int
-    deadline: float
-    stage: Stage = Stage.HELD
+    stage: Stage = _HELD
+    paused_until: float = 0.0
     retries: int = 0
     next_part: int = 0
     unread: int = 0
     patient: bool = False
+
+    def __init__(self, call: Call, size: int, deadline: float) -> None:
+        self.call = call
+        self.size = size
+        self.deadline = deadline
 
     @property
     def idempotent(self) -> bool:
@@ -105,8 +115,8 @@ class ClientSession:
         self._link = Link(self._limits, new_id, random, now)
         self._pending: dict[bytes, Pending] = {}
         self._bytes = 0
-        self._deadlines = Deadlines()
-        self._pauses = Deadlines()
+        self._deadlines: Deadlines[bytes] = Deadlines()
+        self._pauses: Deadlines[bytes] = Deadlines()
         self._closed = False
         self.dropped = no_drops()
         self.retried = 0
@@ -137,7 +147,9 @@ class ClientSession:
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """What follows from an event."""
-        return self._EVENTS[type(event)](self, event, now)
+        if type(event) is Received:
+            return self._received(event.message, now)
+        return _EVENTS[type(event)](self, event, now)
 
     def request(self, call: Call, now: float) -> list[Effect]:
         """A new request. Its id must not be in flight."""
@@ -150,7 +162,7 @@ class ClientSession:
         pending = Pending(call, size, deadline)
         self._pending[call.request_id] = pending
         self._bytes += size
-        return self._send(pending, now) if self._link.state is LinkState.UP else []
+        return self._send(pending, now) if self._link.state is _UP else []
 
     def cancel(self, request_id: bytes, now: float) -> list[Effect]:
         """The caller does not want it any more. Nothing, if it has its outcome already."""
@@ -196,8 +208,8 @@ class ClientSession:
             effects += self._give_up(pending, self._too_late(pending))
         for request_id in self._pauses.due(now):
             pending = self._pending[request_id]
-            pending.stage = Stage.HELD
-            if self._link.state is LinkState.UP:
+            pending.stage = _HELD
+            if self._link.state is _UP:
                 effects += self._send(pending, now)
         if self._link.greeting_due(now):
             effects.append(self._hello())
@@ -212,21 +224,19 @@ class ClientSession:
         """Certainly not carried out, so it may go out again whatever it is, unless it is what cannot be sent."""
         assert isinstance(event, Unsent)
         pending = self._pending.get(event.message.request_id)
-        if pending is None or pending.stage is not Stage.SENT or event.message.command is not pending.call.command:
+        if pending is None or pending.stage is not _SENT or event.message.command is not pending.call.command:
             return []
         if event.error is not None:
             return self._end(pending, unsendable(event.error))
-        if self._link.state is LinkState.UP:
+        if self._link.state is _UP:
             return self._end(pending, Overloaded("the socket does not take the request"))
-        pending.stage = Stage.HELD
+        pending.stage = _HELD
         return []
 
-    def _received(self, event: Event, now: float) -> list[Effect]:
-        assert isinstance(event, Received)
-        message = event.message
-        if message.command is Command.REPLY:
+    def _received(self, message: Message, now: float) -> list[Effect]:
+        if message.command is _REPLY:
             return self._reply(message, now)
-        handler = self._COMMANDS.get(message.command)
+        handler = _COMMANDS.get(message.command)
         return self._drop(Dropped.UNEXPECTED) if handler is None else handler(self, message, now)
 
     # Messages.
@@ -244,7 +254,7 @@ class ClientSession:
         pending = self._pending.get(message.request_id)
         if pending is None:
             return self._drop(Dropped.LATE_REPLY)
-        if pending.call.command is not Command.REQUEST:
+        if pending.call.command is not _REQUEST:
             return self._drop(Dropped.UNEXPECTED)
         error = error_of(message)
         if error is None:
@@ -279,13 +289,13 @@ class ClientSession:
         linked = self._link.answered(instance)
         effects: list[Effect] = [linked]
         for pending in list(self._pending.values()):
-            if pending.stage is Stage.HELD:
+            if pending.stage is _HELD:
                 effects += self._send(pending, now)
-            elif pending.stage is Stage.SENT and pending.idempotent:
+            elif pending.stage is _SENT and pending.idempotent:
                 # The broker's successor may know this client before it knows the workers.
                 pending.patient = pending.patient or linked.replaced
                 effects += self._send(pending, now)
-            elif pending.stage is Stage.SENT and linked.replaced:
+            elif pending.stage is _SENT and linked.replaced:
                 lost = WorkerLost("the broker was replaced; whether the request was carried out is not known")
                 effects += self._end(pending, lost)
         return effects
@@ -303,7 +313,7 @@ class ClientSession:
 
     def _send(self, pending: Pending, now: float) -> list[Effect]:
         call = pending.call
-        pending.stage = Stage.SENT
+        pending.stage = _SENT
         flags = call.flags | _WAIT if pending.patient else call.flags
         # Without a timeout of the caller's the broker's own holds; ours is for when the broker's word gets lost.
         left = 0 if call.timeout is None else _milliseconds(pending.deadline - now)
@@ -329,9 +339,13 @@ class ClientSession:
         again_at = now + backoff(pending.retries, self._random(), self._limits)
         if again_at >= pending.deadline:
             return False
+        if pending.stage is _PAUSED:
+            # Refused twice, as its reply came twice.
+            self._pauses.discard(pending.call.request_id, pending.paused_until)
         pending.retries += 1
-        pending.stage = Stage.PAUSED
+        pending.stage = _PAUSED
         self.retried += 1
+        pending.paused_until = again_at
         self._pauses.set(pending.call.request_id, again_at)
         return True
 
@@ -347,46 +361,46 @@ class ClientSession:
     def _too_late(self, pending: Pending) -> DeadlineExceeded:
         timeout = pending.call.timeout
         after = f"no reply within {self._limits.request_timeout_s if timeout is None else timeout} s"
-        if pending.stage is Stage.HELD:
+        if pending.stage is _HELD:
             return DeadlineExceeded(f"{after}: there was no broker at {self._address}")
         return DeadlineExceeded(after)
 
     def _give_up(self, pending: Pending, error: HootError) -> list[Effect]:
         """Ends it at our end, and tells the broker if it may have it."""
         effects = self._end(pending, error)
-        if pending.stage is Stage.HELD or pending.call.command is not Command.REQUEST:
+        if pending.stage is _HELD or pending.call.command is not _REQUEST:
             return effects
         cancel = Message((), Command.CANCEL, ContentType.EMPTY, pending.call.request_id, options=NO_OPTIONS)
-        return [*effects, Send(cancel)] if self._link.state is LinkState.UP else effects
+        return [*effects, Send(cancel)] if self._link.state is _UP else effects
 
     def _end(self, pending: Pending, result: Message | HootError | None) -> list[Effect]:
         request_id = pending.call.request_id
         del self._pending[request_id]
         self._bytes -= pending.size
-        self._deadlines.discard(request_id)
-        if pending.stage is Stage.PAUSED:
-            self._pauses.discard(request_id)
+        self._deadlines.discard(request_id, pending.deadline)
+        if pending.stage is _PAUSED:
+            self._pauses.discard(request_id, pending.paused_until)
         return [Outcome(request_id, result)]
 
     def _drop(self, reason: Dropped) -> list[Effect]:
         self.dropped[reason] += 1
         return []
 
-    _EVENTS: ClassVar[dict[type, Callable[["ClientSession", Event, float], list[Effect]]]] = {
-        Connected: _connected,
-        Disconnected: _disconnected,
-        Received: _received,
-        Malformed: _malformed,
-        Unsent: _unsent,
-        Ticked: _ticked,
-    }
-    _COMMANDS: ClassVar[dict[Command, Callable[["ClientSession", Message, float], list[Effect]]]] = {
-        Command.HEARTBEAT: _heartbeat,
-        Command.PARTIAL: _partial,
-    }
-
 
 def _milliseconds(seconds: float) -> int:
     """Time left as the options say it: whole milliseconds, rounded up, as 0 would mean none."""
     left = math.ceil(seconds * _MS_PER_S)
     return left if 0 < left <= U32_MAX else 1 if left <= 0 else U32_MAX
+
+
+_EVENTS: Final[dict[type, Callable[[ClientSession, Event, float], list[Effect]]]] = {
+    Connected: ClientSession._connected,
+    Disconnected: ClientSession._disconnected,
+    Malformed: ClientSession._malformed,
+    Unsent: ClientSession._unsent,
+    Ticked: ClientSession._ticked,
+}
+_COMMANDS: Final[dict[Command, Callable[[ClientSession, Message, float], list[Effect]]]] = {
+    Command.HEARTBEAT: ClientSession._heartbeat,
+    Command.PARTIAL: ClientSession._partial,
+}

@@ -7,6 +7,7 @@ Everything here runs on the loop that opened it.
 import asyncio
 import itertools
 import logging
+import math
 import secrets
 import time
 from collections import deque
@@ -16,9 +17,9 @@ from typing import Final, Protocol
 from hootbus.frames.address import BusAddress
 from hootbus.frames.context import aligned_context
 from hootbus.frames.errors import BadFrame
-from hootbus.frames.message import Message, serialize
+from hootbus.frames.message import Message, parse, serialize
 from hootbus.frames.sockets import LinkChange, Monitor, dealer
-from hootbus.frames.wire import SENT, Wire, parse
+from hootbus.frames.wire import SENT, Wire
 from hootbus.workers.limits import Limits
 from hootbus.workers.session import Connected, Disconnected, Effect, Event, Malformed, Received, Send, Ticked, Unsent
 
@@ -81,6 +82,7 @@ class Connection:
         self._pump_due = False
         self._resume_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = math.inf
         self._open = True
         self._refusal_logged = False
         # A context of its own: it is never shared over a fork, and ends with the connection.
@@ -118,8 +120,8 @@ class Connection:
         """Tells the session, and carries out what it answers."""
         self.carry_out(self._session.handle(event, time.monotonic()))
 
-    def carry_out(self, effects: list[Effect]) -> None:
-        """Carries out a session's effects, in order."""
+    def carry_out(self, effects: list[Effect], *, now: bool = False) -> None:
+        """Carries out a session's effects, in order. What is sent leaves in the next turn, or `now`."""
         for effect in effects:
             if type(effect) is Send:
                 self._send(effect.message)
@@ -127,7 +129,16 @@ class Connection:
                 self._carry_out(effect)
         # A send takes in what libzmq has to say, so the descriptor may not show what has come meanwhile; and the
         # session may want to be woken earlier than before. One look, later on, serves all that is carried out now.
-        self._pump_soon()
+        if now:
+            self._pump()
+        else:
+            self._pump_soon()
+
+    def flush(self) -> None:
+        """Sends what waits for the end of this turn."""
+        if self._outgoing or self._outbox:
+            self._flush()
+            self._pump_soon()
 
     def close(self) -> None:
         """Closes the socket, without waiting; `end` does that, as it would hold up the loop."""
@@ -221,7 +232,7 @@ class Connection:
         self._set_timer()
 
     def _receive(self) -> bool:
-        """Takes in what has come, up to a batch; whether there was anything."""
+        """Takes in what has come, up to a batch; whether to look again: it was a lot, or there is an answer to send."""
         now = time.monotonic()
         if now < self._resume_at:
             return False
@@ -229,7 +240,7 @@ class Connection:
         for taken in range(self._limits.receive_batch):
             frames = receive()
             if frames is None:
-                return taken > 0
+                return taken > 0 and bool(self._outgoing or self._outbox)
             try:
                 event: Event = Received(parse(frames))
             except BadFrame:
@@ -279,12 +290,14 @@ class Connection:
         if wake_at is None or not self._open:
             return
         # The loop's clock is time.monotonic.
-        if self._timer is None or wake_at < self._timer.when():
+        if wake_at < self._timer_at:
             if self._timer is not None:
                 self._timer.cancel()
+            self._timer_at = wake_at
             self._timer = self._loop.call_at(wake_at, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
+        self._timer_at = math.inf
         if self._open:
             self.tell(Ticked())

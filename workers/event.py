@@ -1,26 +1,35 @@
 """One broadcast event, as its subscriber sees it."""
 
-from hootbus.frames.event import JOINED, EventHeader, split
-from hootbus.frames.message import Buffer
-from hootbus.workers.content import Content
+import msgspec
+
+from hootbus.frames.buffer import Buffer
+from hootbus.frames.event import JOINED, EventHeader
+from hootbus.frames.protocol import ContentType
+from hootbus.frames.wire import split
+from hootbus.schemas import Segments, StructType
+from hootbus.workers.content import Readable
 
 
-class Event(Content):
+# A Struct, as hundreds of thousands are made in a second: a third of the time of a class with as many slots, and the
+# garbage collector need not walk through what waits to be read. It refers to nothing that could refer to it.
+class Event(Readable, msgspec.Struct, eq=False, gc=False):
     """An event's body and what was said of it.
 
     `sequence` counts per publisher and topic. `time_ns` is the publisher's wall clock, `publisher` its random 64-bit
     name. `missed` events of this publisher and topic were lost between the one before and this one.
     """
 
-    __slots__ = ("missed", "publisher", "sequence", "time_ns", "topic")
-
-    def __init__(self, topic: str, header: EventHeader, body: Buffer, index: int = 0, missed: int = 0) -> None:
-        super().__init__(header.content_type, body, header.schema_id)
-        self.topic = topic
-        self.sequence = header.sequence + index
-        self.time_ns = header.time_ns
-        self.publisher = header.publisher
-        self.missed = missed
+    topic: str
+    _content_type: ContentType
+    _buffer: Buffer
+    _schema_id: int
+    sequence: int
+    time_ns: int
+    publisher: int
+    missed: int = 0
+    _received_attachments: tuple[Buffer, ...] = ()
+    _schema: StructType | None = None
+    _segments: Segments | None = None
 
     def __repr__(self) -> str:
         return f"<Event {self.topic} {self.sequence} of {self.size} bytes, {self.content_type.name}>"
@@ -28,9 +37,13 @@ class Event(Content):
 
 def events_of(topic: str, header: EventHeader, body: Buffer, missed: int) -> list[Event]:
     """The events that travelled together, one mostly. Raises BadFrame if they are not joined as they claim."""
+    kind, schema_id, sequence = header.content_type, header.schema_id, header.sequence
+    time_ns, publisher = header.time_ns, header.publisher
     if not header.flags & JOINED:
-        return [Event(topic, header, body, 0, missed)]
-    return [
-        Event(topic, header, part, index, missed if index == 0 else 0)
-        for index, part in enumerate(split(body, header.count))
+        return [Event(topic, kind, body, schema_id, sequence, time_ns, publisher, missed)]
+    events = [
+        Event(topic, kind, part, schema_id, number, time_ns, publisher)
+        for number, part in enumerate(split(body, header.count), sequence)
     ]
+    events[0].missed = missed
+    return events

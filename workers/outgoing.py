@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from hootbus.frames.buffer import Buffer
 from hootbus.frames.errors import BadFrame
-from hootbus.frames.message import Buffer
 from hootbus.frames.protocol import ATTACHMENTS_MAX, MESSAGE_BYTES_MAX, ContentType
 from hootbus.schemas import (
     BodyError,
@@ -21,9 +21,13 @@ from hootbus.schemas import (
     write_capnp,
     write_json,
 )
-from hootbus.workers.content import Content
+from hootbus.workers.content import Readable
 from hootbus.workers.session import EMPTY_BODY, Body
 
+# An enum's member is found through its metaclass, which takes longer than what is done with it; a name does not.
+_JSON: Final = ContentType.JSON
+_RAW_BINARY: Final = ContentType.RAW_BINARY
+_CAPNPROTO: Final = ContentType.CAPNPROTO
 _TYPE_ID_MAX: Final = 2**64 - 1
 _JSON_TYPES: Final = (dict, list, str, int, float, tuple)
 _BUFFER_TYPES: Final = (bytes, bytearray, memoryview, np.ndarray)
@@ -78,28 +82,28 @@ def with_attachments(body: Body, attachments: Iterable[object], schema_id: int =
 def _encode(value: object, returns: StructType | None) -> Body:
     kind = type(value)
     if kind is dict:
-        return _struct(value, returns) if returns is not None else Body(ContentType.JSON, write_json(value))
+        return _struct(value, returns) if returns is not None else Body(_JSON, write_json(value))
     if kind is bytes:
-        return Body(ContentType.RAW_BINARY, value)  # type: ignore[arg-type]  # bytes, as its type was just compared
+        return Body(_RAW_BINARY, value)  # type: ignore[arg-type]  # bytes, as its type was just compared
     if value is None:
         return EMPTY_BODY
     if kind is memoryview:
-        return Body(ContentType.RAW_BINARY, as_buffer(value))
+        return Body(_RAW_BINARY, as_buffer(value))
     if isinstance(value, Response):
         return with_attachments(_encode(value.body, returns), value.attachments, value.schema_id)
     if is_builder(value) or is_reader(value):
         return _capnp(value)
-    if isinstance(value, Content):
+    if isinstance(value, Readable):
         return Body(value._content_type, value._buffer, value._schema_id, value._received_attachments)
     if isinstance(value, _BUFFER_TYPES):
-        return Body(ContentType.RAW_BINARY, as_buffer(value))
+        return Body(_RAW_BINARY, as_buffer(value))
     if isinstance(value, CapnpBody):
-        return Body(ContentType.CAPNPROTO, as_buffer(value.buffer), as_type_id(value.type_id))
+        return Body(_CAPNPROTO, as_buffer(value.buffer), as_type_id(value.type_id))
     if isinstance(value, np.generic):
-        return Body(ContentType.JSON, write_json(value))
+        return Body(_JSON, write_json(value))
     if not isinstance(value, _JSON_TYPES) and _is_buffer(value):
-        return Body(ContentType.RAW_BINARY, as_buffer(value))
-    return Body(ContentType.JSON, write_json(value))
+        return Body(_RAW_BINARY, as_buffer(value))
+    return Body(_JSON, write_json(value))
 
 
 def as_type_id(value: object) -> int:
@@ -130,11 +134,11 @@ def _capnp(value: Any) -> Body:  # noqa: ANN401  # pycapnp's builders and reader
     except BodyError as error:
         # A BodyError would blame the sender of the request that is answered; whose bytes these are is not known here.
         raise CapnpError(error.reason) from error
-    return Body(ContentType.CAPNPROTO, written, int(value.schema.node.id))
+    return Body(_CAPNPROTO, written, int(value.schema.node.id))
 
 
 def _struct(value: Any, returns: StructType) -> Body:  # noqa: ANN401  # a dict of whatever the schema says
-    return Body(ContentType.CAPNPROTO, write_capnp(build(returns, value)), type_id(returns))
+    return Body(_CAPNPROTO, write_capnp(build(returns, value)), type_id(returns))
 
 
 def _is_buffer(value: object) -> bool:

@@ -6,32 +6,30 @@ import secrets
 import select
 import threading
 import time
-from collections import deque
+from functools import lru_cache
 from typing import Final, Self
 
-import msgspec
 import zmq
 
 from hootbus.frames.address import resolve_address
 from hootbus.frames.context import aligned_context
 from hootbus.frames.errors import BadFrame, DeadlineExceeded, UnsupportedContentType
-from hootbus.frames.event import JOINED, JOINED_MAX, TOPIC_BYTES_MAX, EventHeader, join, write_event_header
+from hootbus.frames.event import TOPIC_BYTES_MAX, EventHeader, write_event_header
+from hootbus.frames.protocol import MESSAGE_BYTES_MAX, ContentType
 from hootbus.frames.sockets import event_socket
 from hootbus.frames.wire import SENT, Wire
 from hootbus.workers.outgoing import encode, with_attachments
 from hootbus.workers.sequences import Sequences
 from hootbus.workers.session import Body
+from hootbus.workers.waiting import Waiting, message
 
 ECHO_PREFIX: Final = b"hoot.echo."
 
-# Small, so that a publisher that is too fast soon meets the end of it: from there on its events are joined.
-_PIPE_MESSAGES: Final = 500
-# What may wait behind a full socket. A publisher that has so much waiting waits itself.
-_WAITING_EVENTS: Final = 4096
-_WAITING_BYTES: Final = 4 * 1024 * 1024
-# Events are joined up to this size: large ones gain nothing by it.
-_JOINED_BYTES: Final = 64 * 1024
-_FLUSH_INTERVAL_S: Final = 0.001
+# Small, so that a publisher that is too fast soon meets the end of it: from there on its events are joined, which costs
+# everyone less. Not smaller, as large bodies, which are not joined, would wait for each other.
+_PIPE_MESSAGES: Final = 64
+# How long a publisher waits for room before it asks again; it is told, mostly.
+_ROOM_INTERVAL_S: Final = 0.001
 # How often it is looked for a broker that is not there.
 _BROKER_INTERVAL_S: Final = 0.05
 _SUBSCRIBED_INTERVAL_NS: Final = 1_000_000
@@ -39,14 +37,6 @@ _LINGER_MS: Final = 2000
 _MS_PER_S: Final = 1000
 _SUBSCRIBED: Final = b"\x01"
 _UNSUBSCRIBED: Final = b"\x00"
-
-
-class _Waiting(msgspec.Struct, frozen=True, gc=False):
-    """An event that met a full socket."""
-
-    topic: bytes
-    header: EventHeader
-    body: bytes
 
 
 class Publisher:
@@ -62,8 +52,7 @@ class Publisher:
         self._sequences = Sequences()
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._waiting: deque[_Waiting] = deque()
-        self._waiting_bytes = 0
+        self._waiting = Waiting()
         self._flusher: threading.Thread | None = None
         self._closed = False
         self._subscribed = False
@@ -96,30 +85,38 @@ class Publisher:
         `body`: None, a buffer, a Cap'n Proto message, or what JSON can say. Waits for a broker, and for room, at most
         `timeout` seconds; raises DeadlineExceeded then, BadFrame for a topic or body that cannot be sent.
         """
+        with self._lock:
+            # Most of what meets a full socket is like the event before it. The short way doubles what a publisher can
+            # send then (measured: 0.45 instead of 1.1 µs of its CPU per event).
+            if (last := self._waiting.last) is not None and last.follow(topic, body, schema_id):
+                return
         name, encoded = _topic(topic), _event_body(body, schema_id)
         with self._lock:
-            if self._try(name, encoded):
+            if self._try(topic, name, encoded):
                 return
             until = None if timeout is None else time.monotonic() + timeout
-            while not self._try(name, encoded):
+            while not self._try(topic, name, encoded):
                 self._wait(until, timeout)
 
     async def apublish(
         self, topic: str, body: object = None, *, schema_id: int = 0, timeout: float | None = 30.0
     ) -> None:
         """As `publish`, for asyncio programs: the loop goes on while it waits."""
+        with self._lock:
+            if (last := self._waiting.last) is not None and last.follow(topic, body, schema_id):
+                return
         name, encoded = _topic(topic), _event_body(body, schema_id)
         until = None if timeout is None else time.monotonic() + timeout
-        pause = _FLUSH_INTERVAL_S
+        pause = _ROOM_INTERVAL_S
         while True:
             with self._lock:
-                if self._try(name, encoded):
+                if self._try(topic, name, encoded):
                     return
             left = math.inf if until is None else until - time.monotonic()
             if left <= 0:
                 raise self._too_late(timeout)
             # Room comes soon, a broker at any time.
-            pause = _FLUSH_INTERVAL_S if self._subscribed else min(2 * pause, _BROKER_INTERVAL_S)
+            pause = _ROOM_INTERVAL_S if self._subscribed else min(2 * pause, _BROKER_INTERVAL_S)
             await asyncio.sleep(min(pause, left))
 
     def ready(self, timeout: float | None = 30.0) -> None:
@@ -135,6 +132,7 @@ class Publisher:
             if self._closed:
                 return
             self._closed = True
+            self._waiting.asked(again=False)
             self._changed.notify_all()
         if self._flusher is not None:
             self._flusher.join()
@@ -147,67 +145,88 @@ class Publisher:
 
     # With the lock held.
 
-    def _try(self, topic: bytes, body: Body) -> bool:
+    def _try(self, name: str, topic: bytes, body: Body) -> bool:
         """Whether the event was sent, or put behind those that wait for room."""
         if self._closed:
             raise RuntimeError("the publisher is closed")
+        waiting = self._waiting
+        # Whoever publishes sends what waits too: the flusher alone would have to wait for the GIL each time.
+        if waiting.is_due:
+            self._send_waiting()
         now_ns = time.time_ns()
-        if not self._is_subscribed(now_ns):
+        if not self._is_subscribed(now_ns) or waiting.is_full:
             return False
-        if self._waiting and (len(self._waiting) >= _WAITING_EVENTS or self._waiting_bytes >= _WAITING_BYTES):
-            return False
+        if waiting.last is not None or not self._send(topic, body, now_ns):
+            waiting.add(name, topic, body, now_ns)
+            self._wake_flusher()
+        return True
+
+    def _send(self, topic: bytes, body: Body, now_ns: int) -> bool:
+        """Whether there was room for the event."""
         sequence, flags = self._sequences.next(topic)
         header = EventHeader(body.content_type, flags, 1, sequence, now_ns, self._publisher, body.schema_id)
-        if self._waiting or self._wire.send([topic, write_event_header(header), body.buffer]) != SENT:
-            # A program's own buffer is copied: it may release it once this returns, and the flusher would end with it.
-            self._put_aside(_Waiting(topic, header, bytes(body.buffer)))
+        if self._wire.send([topic, write_event_header(header), body.buffer]) != SENT:
+            return False
+        self._sequences.sent(topic, sequence + 1)
         return True
+
+    def _send_waiting(self) -> None:
+        """Sends what waits, as far as there is room, and a broker: without one libzmq would drop it in silence."""
+        waiting = self._waiting
+        # This also shows libzmq what room there is: sending alone looks for that once in a millisecond or so.
+        self._take_subscriptions()
+        while self._subscribed and (run := waiting.first()) is not None:
+            sequence, flags = self._sequences.next(run.topic)
+            if self._wire.send(message(run, sequence, flags, self._publisher)) != SENT:
+                break
+            self._sequences.sent(run.topic, sequence + len(run.bodies))
+            waiting.left()
+        waiting.asked(again=self._subscribed and not self._closed)
 
     def _is_subscribed(self, now_ns: int) -> bool:
         """Whether a broker has subscribed. It says so when it connects, and libzmq that it has gone."""
         # Asked once in a while; what is published in the moment in which a broker dies cannot be saved anyway.
         if not self._subscribed or now_ns - self._looked_ns > _SUBSCRIBED_INTERVAL_NS:
             self._looked_ns = now_ns
-            while (frames := self._wire.receive()) is not None:
-                # The broker's own subscription is to everything; others that it passes on come and go.
-                if frames[0] == _SUBSCRIBED:
-                    self._subscribed = True
-                elif frames[0] == _UNSUBSCRIBED:
-                    self._subscribed = False
+            self._take_subscriptions()
         return self._subscribed
 
-    def _put_aside(self, event: _Waiting) -> None:
-        self._waiting.append(event)
-        self._waiting_bytes += len(event.body)
+    def _take_subscriptions(self) -> None:
+        while (frames := self._wire.receive()) is not None:
+            # The broker's own subscription is to everything; others that it passes on come and go.
+            if frames[0] == _SUBSCRIBED:
+                self._subscribed = True
+            elif frames[0] == _UNSUBSCRIBED:
+                self._subscribed = False
+
+    def _wake_flusher(self) -> None:
         if self._flusher is None:
             # Only a publisher that was once too fast has this thread.
             self._flusher = threading.Thread(target=self._flush, name="hootbus-publisher", daemon=True)
             self._flusher.start()
-        if len(self._waiting) == 1:
-            # More of them are found when the flusher looks again; waking it for each would only slow it down.
-            self._changed.notify_all()
+        self._changed.notify_all()
 
     def _wait(self, until: float | None, timeout: float | None) -> None:
         """A moment for others, or DeadlineExceeded."""
         left = None if until is None else until - time.monotonic()
         if left is not None and left <= 0:
             raise self._too_late(timeout)
-        if self._subscribed:
-            self._changed.wait(_FLUSH_INTERVAL_S)
-        else:
-            slice_s = _BROKER_INTERVAL_S if left is None else min(left, _BROKER_INTERVAL_S)
-            self._poll(max(1, int(slice_s * _MS_PER_S)))
+        self._poll(self._interval() if left is None else min(left, self._interval()))
         if self._closed:
             raise RuntimeError("the publisher is closed")
 
-    def _poll(self, milliseconds: int) -> None:
+    def _interval(self) -> float:
+        """How long to wait at most before asking again: room comes soon, a broker at any time."""
+        return _ROOM_INTERVAL_S if self._subscribed else _BROKER_INTERVAL_S
+
+    def _poll(self, seconds: float) -> None:
         """Until something has happened to the socket, without the lock: others must not wait for that, a loop least."""
         # The descriptor, as the socket itself is for one thread at a time. All that it had to say was taken before.
         readable = select.poll()
         readable.register(self._fd, select.POLLIN)
         self._lock.release()
         try:
-            readable.poll(milliseconds)
+            readable.poll(max(1, int(seconds * _MS_PER_S)))
         finally:
             self._lock.acquire()
 
@@ -219,59 +238,23 @@ class Publisher:
     # The flusher's thread.
 
     def _flush(self) -> None:
-        """Sends what waits, as room comes. Ends with the publisher, once all is sent or time is up."""
+        """Sends what waits when nobody publishes any more. Ends with the publisher, once all is sent or time is up."""
         until: float | None = None
         with self._lock:
             while True:
-                while self._waiting and self._send_joined():
-                    pass
+                self._send_waiting()
+                done = self._waiting.last is None
                 if self._closed:
                     until = until or time.monotonic() + _LINGER_MS / _MS_PER_S
-                    if not self._waiting or time.monotonic() >= until:
+                    if done or time.monotonic() >= until:
                         return
-                self._changed.wait(_FLUSH_INTERVAL_S if self._waiting else None)
-
-    def _send_joined(self) -> bool:
-        """Sends the first of the waiting events with as many as can go with it; False if there is no room.
-
-        Nor is there without a broker: libzmq would drop them in silence.
-        """
-        if not self._is_subscribed(time.time_ns()):
-            return False
-        run = self._first_run()
-        first = run[0]
-        if len(run) == 1:
-            frames = [first.topic, write_event_header(first.header), first.body]
-        else:
-            header = msgspec.structs.replace(first.header, flags=first.header.flags | JOINED, count=len(run))
-            frames = [first.topic, write_event_header(header), join([event.body for event in run])]
-        if self._wire.send(frames) != SENT:
-            return False
-        for event in run:
-            self._waiting.popleft()
-            self._waiting_bytes -= len(event.body)
-        self._changed.notify_all()
-        return True
-
-    def _first_run(self) -> list[_Waiting]:
-        """The waiting events, from the first on, that have a topic, a content type and a schema in common."""
-        run: list[_Waiting] = []
-        size = 0
-        for event in self._waiting:
-            size += len(event.body)
-            if run and not (
-                event.topic == run[0].topic
-                and event.header.content_type is run[0].header.content_type
-                and event.header.schema_id == run[0].header.schema_id
-                and event.header.sequence == run[0].header.sequence + len(run)
-                and size <= _JOINED_BYTES
-                and len(run) < JOINED_MAX
-            ):
-                break
-            run.append(event)
-        return run
+                if done:
+                    self._changed.wait()
+                else:
+                    self._poll(self._interval())
 
 
+@lru_cache(1024)
 def _topic(topic: str) -> bytes:
     name = topic.encode()
     if not name or len(name) > TOPIC_BYTES_MAX:
@@ -282,6 +265,9 @@ def _topic(topic: str) -> bytes:
 
 
 def _event_body(body: object, schema_id: int) -> Body:
+    # Half of the time of the long way, for the most common body.
+    if type(body) is bytes and not schema_id and len(body) <= MESSAGE_BYTES_MAX:
+        return Body(ContentType.RAW_BINARY, body)
     encoded = encode(body)
     if encoded.attachments:
         raise UnsupportedContentType("an event has no attachments")

@@ -6,7 +6,6 @@ from typing import Final
 
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import Flag
-from hootbus.schemas import StructType
 from hootbus.workers.content import Content
 
 _MS_PER_S: Final = 1000.0
@@ -32,21 +31,14 @@ class Cancellation:
         return self._event.wait(timeout)
 
 
-class Request(Content):
+class Request(Content, eq=False, gc=False, kw_only=True):
     """One request, as its handler sees it."""
 
-    __slots__ = ("_aborted", "_cancellation", "_message", "_received_at", "method")
-
-    def __init__(self, message: Message, method: str, received_at: float, schema: StructType | None = None) -> None:
-        options = message.options
-        schema_id = options.schema_id if options is not None else 0
-        super().__init__(message.content_type, message.body, schema_id, message.attachments)
-        self.method = method
-        self._schema = schema
-        self._message = message
-        self._received_at = received_at
-        self._aborted = False
-        self._cancellation: Cancellation | None = None
+    method: str
+    _message: Message
+    _received_at: float
+    _aborted: bool = False
+    _cancellation: Cancellation | None = None
 
     def __repr__(self) -> str:
         return f"<Request {self.service}/{self.method} of {self.size} bytes, {self._content_type.name}>"

@@ -20,18 +20,20 @@ class Sequences:
         self._forgotten = False
 
     def next(self, topic: bytes) -> tuple[int, int]:
-        """The event's sequence, and its flags: RESTARTED if the topic may have been forgotten."""
+        """The number of the topic's next event, and its flags: RESTARTED if the topic may have been forgotten."""
         sequence = self._next.get(topic)
         if sequence is not None:
-            self._next[topic] = sequence + 1
-            self._next.move_to_end(topic)
             return sequence, 0
-        self._next[topic] = 1
+        # Which topics were forgotten is forgotten too; a new one that says so does no harm.
+        return 0, RESTARTED if self._forgotten else 0
+
+    def sent(self, topic: bytes, following: int) -> None:
+        """The topic's next event is `following`, as those before it have left."""
+        self._next[topic] = following
+        self._next.move_to_end(topic)
         if len(self._next) > self._topics_max:
             self._next.popitem(last=False)
             self._forgotten = True
-        # Which topics were forgotten is forgotten too; a new one that says so does no harm.
-        return 0, RESTARTED if self._forgotten else 0
 
 
 class Gaps:

@@ -9,8 +9,9 @@ from typing import TypeAlias
 
 import msgspec
 
+from hootbus.frames.buffer import Buffer
 from hootbus.frames.errors import HootError
-from hootbus.frames.message import Buffer, Message
+from hootbus.frames.message import Message
 from hootbus.frames.protocol import Command, ContentType
 
 

@@ -13,10 +13,11 @@ from typing import Final, Self
 import zmq
 
 from hootbus.frames.address import BusAddress, resolve_address
+from hootbus.frames.buffer import Frames
 from hootbus.frames.context import aligned_context
 from hootbus.frames.errors import BadFrame
 from hootbus.frames.event import read_event
-from hootbus.frames.message import Frames, Message, serialize
+from hootbus.frames.message import Message, serialize
 from hootbus.frames.options import NO_OPTIONS
 from hootbus.frames.protocol import Command, ContentType
 from hootbus.frames.sockets import dealer, event_socket
@@ -86,7 +87,8 @@ class Subscriber:
     def __next__(self) -> Event:
         if self._closed:
             raise StopIteration
-        return self.receive()
+        # What came joined is given out without any ado.
+        return self._events.popleft() if self._events else self.receive()
 
     def __aiter__(self) -> Self:
         return self
@@ -94,7 +96,7 @@ class Subscriber:
     async def __anext__(self) -> Event:
         if self._closed:
             raise StopAsyncIteration
-        return await self.areceive()
+        return self._events.popleft() if self._events else await self.areceive()
 
     def receive(self, timeout: float | None = None) -> Event:
         """The next event. Raises TimeoutError if there is none within `timeout` seconds; None waits for ever."""

@@ -4,12 +4,10 @@ import asyncio
 import inspect
 import logging
 import os
-import random
 import re
 import signal
 import socket
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext, suppress
@@ -20,17 +18,14 @@ import msgspec
 
 from hootbus.frames.address import resolve_address
 from hootbus.frames.errors import HootError
-from hootbus.frames.message import Message
 from hootbus.frames.options import U32_MAX
 from hootbus.frames.protocol import EXTENSION_VERSION, SERVICE_BYTES_MAX, SERVICE_NAME
-from hootbus.schemas import COPIES, Method, Registration, write_registration
-from hootbus.workers.connection import Connection, IdSource, new_identity
-from hootbus.workers.execution import Execution
+from hootbus.schemas import COPIES, Method, Registration
+from hootbus.workers.connection import new_identity
 from hootbus.workers.handler import Function, Kind, Methods, inspect_handler
 from hootbus.workers.limits import Limits
-from hootbus.workers.mailbox import Mailbox
-from hootbus.workers.session import Abort, Body, Closed, Dropped, Effect, Linked, Refused, Start, Waiting
-from hootbus.workers.worker_session import WorkerSession
+from hootbus.workers.serving import Serving
+from hootbus.workers.session import Dropped
 
 F = TypeVar("F", bound=Function)
 Hook: TypeAlias = Callable[[], Awaitable[object] | object]
@@ -98,7 +93,7 @@ class Worker:
         self._start_hooks: list[Hook] = []
         self._stop_hooks: list[Hook] = []
         self._identity: bytes | None = None
-        self._service: _Service | None = None
+        self._running: Serving | None = None
         # From before `on_start` until after `on_stop`. A stop that is asked for meanwhile is kept, as `on_start` may
         # still be at work; any other has nothing to stop.
         self._serving = False
@@ -194,15 +189,24 @@ class Worker:
             self._stop_asked = False
 
     async def _serve_until_ended(self, on_ready: Callable[[], None] | None, with_signals: bool) -> None:
-        self._service = service = _Service(self, on_ready)
+        self._running = serving = Serving(
+            self.service,
+            self._methods,
+            self._registration(),
+            resolve_address(self._address),
+            self._limits,
+            drain_timeout=self._drain_timeout,
+            identity=self._identity,
+            on_ready=on_ready,
+        )
         try:
             if self._stop_asked:
-                service.drain()
-            with _signals(service) if with_signals else nullcontext():
-                await service.ended()
+                serving.drain()
+            with _signals(serving) if with_signals else nullcontext():
+                await serving.ended()
         finally:
-            await service.close()
-            self._service = None
+            await serving.close()
+            self._running = None
 
     def start(self, address: str | None = None, *, timeout: float | None = 30.0) -> None:
         """Serves on a thread of its own, at `address` if given; returns once a broker has taken it in.
@@ -235,9 +239,9 @@ class Worker:
         if self._thread is None and not self._serving:
             return
         self._stop_asked = True
-        service = self._service
-        if service is not None:
-            service.mailbox.post(service.drain)
+        running = self._running
+        if running is not None:
+            running.mailbox.post(running.drain)
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join()
@@ -257,9 +261,9 @@ class Worker:
 
     def stats(self) -> WorkerStats:
         """What it has done since it was started; zeros while it is not running."""
-        service = self._service
-        counts = service.execution.counts if service is not None else None
-        session = service.session if service is not None else None
+        running = self._running
+        counts = running.execution.counts if running is not None else None
+        session = running.session if running is not None else None
         return WorkerStats(
             requests=counts.requests if counts is not None else 0,
             errors=counts.errors if counts is not None else 0,
@@ -306,90 +310,6 @@ class Worker:
         )
 
 
-class _Service:
-    """A worker while it runs: its session, its connection and its handlers, on one loop."""
-
-    def __init__(self, worker: Worker, on_ready: Callable[[], None] | None) -> None:
-        loop = asyncio.get_running_loop()
-        address = resolve_address(worker._address)
-        limits, registration = worker._limits, worker._registration()
-        # Each connection writes it anew; here whoever starts the worker hears of what it cannot say.
-        write_registration(registration.worker_id, registration)
-        self._service = worker.service
-        self._drain_timeout = worker._drain_timeout
-        self._on_ready = on_ready
-        self._ended: asyncio.Future[None] = loop.create_future()
-        self.mailbox = Mailbox(loop)
-        self.session = WorkerSession(
-            worker.service.encode(),
-            slots=worker.slots,
-            registration=lambda request_id: write_registration(request_id, registration),
-            new_id=IdSource(),
-            random=random.random,
-            now=time.monotonic(),
-            limits=limits,
-            address=address.text,
-        )
-        self.execution = Execution(worker._methods, worker.slots, self, limits, self.mailbox)
-        self._connection = Connection(address, self.session, self._carry_out, limits, _LOG, worker._identity)
-
-    async def ended(self) -> None:
-        """Returns when the worker has stopped. Raises the HootError with which it was refused."""
-        await self._ended
-
-    async def close(self) -> None:
-        """Stops what is not stopped yet, and frees everything."""
-        self.stop_now()
-        await self.execution.close(_STOP_TIMEOUT_S)
-        # On a thread, as the loop may be the program's own, and has others to serve.
-        await asyncio.to_thread(self._connection.end)
-
-    def drain(self) -> None:
-        """Takes nothing new, finishes what it has, and ends."""
-        self._connection.carry_out(self.session.drain(time.monotonic(), self._drain_timeout))
-
-    def stop_now(self) -> None:
-        """Ends at once."""
-        self._connection.carry_out(self.session.stop(time.monotonic()))
-
-    # What the execution of handlers needs.
-
-    def finish(self, request_id: bytes, result: Body | HootError) -> None:
-        self._connection.carry_out(self.session.finish(request_id, result, time.monotonic()))
-
-    def partial(self, request_id: bytes, item: Body) -> None:
-        self._connection.carry_out(self.session.partial(request_id, item, time.monotonic()))
-
-    def when_room(self, callback: Callable[[], None]) -> None:
-        self._connection.when_room(callback)
-
-    def _carry_out(self, effect: Effect) -> None:
-        if type(effect) is Start:
-            self._start(effect.message)
-        elif isinstance(effect, Abort):
-            self.execution.abort(effect.request_id)
-        elif isinstance(effect, Linked):
-            self._linked(effect)
-        elif isinstance(effect, Waiting):
-            _LOG.warning("waiting for a broker: %s", effect.reason)
-        elif isinstance(effect, Refused):
-            self._ended.set_exception(effect.error)
-        elif isinstance(effect, Closed):
-            self._connection.close()
-            if not self._ended.done():
-                self._ended.set_result(None)
-
-    def _start(self, message: Message) -> None:
-        self.execution.start(message, time.monotonic())
-
-    def _linked(self, linked: Linked) -> None:
-        if linked.replaced or linked.late:
-            _LOG.warning("%s is attached to %s broker", self._service, "another" if linked.replaced else "the")
-        if self._on_ready is not None:
-            self._on_ready()
-            self._on_ready = None
-
-
 async def _call_all(hooks: Iterable[Hook]) -> None:
     for hook in hooks:
         result = hook()
@@ -398,7 +318,7 @@ async def _call_all(hooks: Iterable[Hook]) -> None:
 
 
 @contextmanager
-def _signals(service: _Service) -> Iterator[None]:
+def _signals(serving: Serving) -> Iterator[None]:
     """SIGTERM and the first SIGINT drain, a second SIGINT stops now; only the main thread can have that."""
     loop = asyncio.get_running_loop()
     interrupted = False
@@ -406,14 +326,14 @@ def _signals(service: _Service) -> Iterator[None]:
     def interrupt() -> None:
         nonlocal interrupted
         if interrupted:
-            service.stop_now()
+            serving.stop_now()
         else:
             _LOG.warning("finishing what is running; interrupt again to stop now")
-            service.drain()
+            serving.drain()
         interrupted = True
 
     loop.add_signal_handler(signal.SIGINT, interrupt)
-    loop.add_signal_handler(signal.SIGTERM, service.drain)
+    loop.add_signal_handler(signal.SIGTERM, serving.drain)
     try:
         yield
     finally:

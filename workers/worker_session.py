@@ -5,10 +5,9 @@ here knows a socket, a clock, a thread or a handler.
 """
 
 from collections.abc import Callable
-from typing import ClassVar, Final
+from typing import Final
 
-import msgspec
-
+from hootbus.frames.deadlines import Deadlines
 from hootbus.frames.errors import (
     BrokerStopping,
     Cancelled,
@@ -23,7 +22,6 @@ from hootbus.frames.errors import (
 from hootbus.frames.message import Message
 from hootbus.frames.options import NO_OPTIONS, U32_MAX, Options
 from hootbus.frames.protocol import Command, ContentType, Flag
-from hootbus.workers.deadlines import Deadlines
 from hootbus.workers.failure import STATUS_MAX, error_body, refusal_of
 from hootbus.workers.limits import Limits
 from hootbus.workers.link import Link, LinkState
@@ -51,17 +49,23 @@ from hootbus.workers.session import (
 _MS_PER_S: Final = 1000.0
 # As a plain number: `&` with an enum costs more than all else that is done with a flag.
 _ONE_WAY: Final[int] = Flag.ONE_WAY.value
+# An enum's member is found through its metaclass, which takes longer than what is done with it; a name does not.
+_UP: Final = LinkState.UP
+_REQUEST: Final = Command.REQUEST
+_REPLY: Final = Command.REPLY
 _WORKER_OPTIONS: Final = Options(flags=Flag.WORKER)
 
 
-class Running(msgspec.Struct, gc=False):
+class Running:
     """A request whose handler runs. `reason` is set once nobody waits for it; an `orphan` owes no reply any more."""
 
-    message: Message
     deadline: float | None = None
     partials: int = 0
     reason: HootError | None = None
     orphan: bool = False
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
 
 
 class WorkerSession:
@@ -91,7 +95,7 @@ class WorkerSession:
         self._address = address
         self._link = Link(self._limits, new_id, random, now)
         self._running: dict[bytes, Running] = {}
-        self._deadlines = Deadlines()
+        self._deadlines: Deadlines[bytes] = Deadlines()
         self._heartbeat_at: float | None = None
         self._drain_id = b""
         self._drain_until: float | None = None
@@ -116,13 +120,17 @@ class WorkerSession:
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """What follows from an event."""
-        return [] if self._closed else self._EVENTS[type(event)](self, event, now)
+        if self._closed:
+            return []
+        if type(event) is Received:
+            return self._received(event.message, now)
+        return _EVENTS[type(event)](self, event, now)
 
     def finish(self, request_id: bytes, result: Body | HootError, now: float) -> list[Effect]:
         """The handler has ended. Frees its slot; the reply says what became of it, or why nobody waited for it."""
         running = self._running.pop(request_id)
         if running.deadline is not None:
-            self._deadlines.discard(request_id)
+            self._deadlines.discard(request_id, running.deadline)
         if running.orphan or self._closed:
             return self._drop(Dropped.LATE_RESULT)
         if running.reason is not None:
@@ -146,7 +154,7 @@ class WorkerSession:
         """Stop: the broker is asked for nothing more, and what runs may take `within` seconds to end."""
         if self._closed or self._drain_until is not None:
             return []
-        if self._link.state is not LinkState.UP:
+        if self._link.state is not _UP:
             return self._close(Cancelled("the worker is stopping"))
         self._drain_id = self._new_id()
         self._drain_until = now + within
@@ -156,7 +164,7 @@ class WorkerSession:
         """Stop at once: what runs is aborted, and the broker told."""
         if self._closed:
             return []
-        leave: list[Effect] = [Send(self._disconnect(self._new_id(), 0))] if self._link.state is LinkState.UP else []
+        leave: list[Effect] = [Send(self._disconnect(self._new_id(), 0))] if self._link.state is _UP else []
         return [*leave, *self._close(Cancelled("the worker is stopping"))]
 
     def wake_at(self) -> float | None:
@@ -218,23 +226,21 @@ class WorkerSession:
         if message.command is Command.PARTIAL:
             # The stream has a gap now. Its closing reply, if it is not on its way already, will say why.
             return self._abort(message.request_id, failed) if message.request_id in self._running else []
-        if message.command is not Command.REPLY or _is_plain(message):
+        if message.command is not _REPLY or _is_plain(message):
             return self._drop(Dropped.LATE_RESULT)
         # The slot's at the broker, so that reply must go out; and the request's sender waits for it.
         return [Send(_reply(Running(message), failed))]
 
-    def _received(self, event: Event, now: float) -> list[Effect]:
-        assert isinstance(event, Received)
-        message = event.message
-        if message.command is Command.REQUEST:
+    def _received(self, message: Message, now: float) -> list[Effect]:
+        if message.command is _REQUEST:
             return self._request(message, now)
-        handler = self._COMMANDS.get(message.command)
+        handler = _COMMANDS.get(message.command)
         return self._drop(Dropped.UNEXPECTED) if handler is None else handler(self, message, now)
 
     # Messages.
 
     def _request(self, message: Message, now: float) -> list[Effect]:
-        if self._link.state is not LinkState.UP:
+        if self._link.state is not _UP:
             # It was for an earlier registration, which the READY under way replaces: the broker counts it as lost.
             return self._drop(Dropped.UNREGISTERED_REQUEST)
         earlier = self._running.get(message.request_id)
@@ -264,7 +270,7 @@ class WorkerSession:
                 return []
             self._heartbeat_at = now + self._limits.heartbeat_interval_s
             return [self._link.answered(instance)]
-        if self._link.state is LinkState.UP and instance and instance != self._link.instance:
+        if self._link.state is _UP and instance and instance != self._link.instance:
             # Another broker, and the connection did not show it.
             return self._register_again(now, "the broker was replaced")
         return []
@@ -275,7 +281,7 @@ class WorkerSession:
         error = refusal_of(message)
         if self._link.state is LinkState.GREETING:
             return self._refused(message, error, now)
-        if self._link.state is not LinkState.UP:
+        if self._link.state is not _UP:
             return self._drop(Dropped.UNEXPECTED)
         if error is None:
             return self._register_again(now, "the broker does not know this worker")
@@ -377,20 +383,6 @@ class WorkerSession:
         self.dropped[reason] += 1
         return []
 
-    _EVENTS: ClassVar[dict[type, Callable[["WorkerSession", Event, float], list[Effect]]]] = {
-        Connected: _connected,
-        Disconnected: _disconnected,
-        Received: _received,
-        Malformed: _malformed,
-        Unsent: _unsent,
-        Ticked: _ticked,
-    }
-    _COMMANDS: ClassVar[dict[Command, Callable[["WorkerSession", Message, float], list[Effect]]]] = {
-        Command.CANCEL: _cancel,
-        Command.HEARTBEAT: _heartbeat,
-        Command.DISCONNECT: _disconnect_received,
-    }
-
 
 def _reply(running: Running, result: Body | HootError) -> Message:
     """The closing REPLY. A one-way request's carries nothing: it only frees the slot."""
@@ -410,7 +402,7 @@ def _reply(running: Running, result: Body | HootError) -> Message:
     if extended:
         said = status or result.schema_id or running.partials
         options = Options(0, 0, status, result.schema_id, running.partials) if said else NO_OPTIONS
-    return _answer(request, Command.REPLY, result, options)
+    return _answer(request, _REPLY, result, options)
 
 
 def _is_plain(reply: Message) -> bool:
@@ -431,3 +423,17 @@ def _answer(request: Message, command: Command, body: Body, options: Options | N
         options,
         body.attachments,
     )
+
+
+_EVENTS: Final[dict[type, Callable[[WorkerSession, Event, float], list[Effect]]]] = {
+    Connected: WorkerSession._connected,
+    Disconnected: WorkerSession._disconnected,
+    Malformed: WorkerSession._malformed,
+    Unsent: WorkerSession._unsent,
+    Ticked: WorkerSession._ticked,
+}
+_COMMANDS: Final[dict[Command, Callable[[WorkerSession, Message, float], list[Effect]]]] = {
+    Command.CANCEL: WorkerSession._cancel,
+    Command.HEARTBEAT: WorkerSession._heartbeat,
+    Command.DISCONNECT: WorkerSession._disconnect_received,
+}

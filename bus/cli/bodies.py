@@ -8,7 +8,7 @@ import click
 
 if TYPE_CHECKING:
     from hootbus.schemas import StructType
-    from hootbus.workers.content import Content
+    from hootbus.workers.content import Content, Readable
 
 
 def given_body(text: str | None, raw: IO[bytes] | None, schema: "StructType | None") -> object:
@@ -89,7 +89,7 @@ def _load(path: str) -> Any:  # noqa: ANN401  # what a schema has depends on its
         raise click.BadParameter(str(error)) from None
 
 
-def plain(content: "Content") -> dict[str, object]:
+def plain(content: "Readable") -> dict[str, object]:
     """A body as JSON can say it: `body` where it can be decoded, else `base64`; `content_type` says which it was."""
     from hootbus.frames.errors import BadBody
     from hootbus.frames.protocol import ContentType

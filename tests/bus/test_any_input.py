@@ -22,7 +22,8 @@ from hootbus.bus.inputs import (
 )
 from hootbus.bus.limits import Limits
 from hootbus.bus.tally import Dropped
-from hootbus.frames.message import MalformedMessage, Message, parse, serialize
+from hootbus.frames.malformed import MalformedMessage
+from hootbus.frames.message import Message, parse, serialize
 from hootbus.frames.options import Options
 from hootbus.frames.protocol import Command, ContentType
 
@@ -147,7 +148,7 @@ class Judge:
                 self.receive(message, change, step.after)
             case Answers(which=which, command=command) if which < len(self.sent):
                 of = self.sent[which]
-                answer = msgspec.structs.replace(reply(of.route[0], of.request_id), command=command)
+                answer = reply(of.route[0], of.request_id).__replace__(command=command)
                 self.receive(answer, None, step.after)
             case Fails(which=which, gone=gone) if which < len(self.sent):
                 message = self.sent[which]

@@ -30,7 +30,7 @@ from hootbus.bus.effects import Send, Stop
 from hootbus.bus.inputs import ConnectionLost, Drain, Input, Malformed, Received, ServiceConnected, Ticked
 from hootbus.bus.limits import Limits
 from hootbus.frames.errors import BrokerStopping, WorkerLost
-from hootbus.frames.message import MalformedMessage
+from hootbus.frames.malformed import MalformedMessage
 from hootbus.frames.protocol import Command, Flag
 from hootbus.schemas import read_json
 

@@ -25,7 +25,8 @@ from bus_world.world import (
 from hootbus.bus.effects import Publish, Send
 from hootbus.bus.inputs import Malformed
 from hootbus.frames.errors import BadBody, HootError, UnknownMethod, UnknownService, UnsupportedContentType
-from hootbus.frames.message import MalformedMessage, Message
+from hootbus.frames.malformed import MalformedMessage
+from hootbus.frames.message import Message
 from hootbus.frames.protocol import Command, ContentType, Flag
 from hootbus.schemas import StructType, read_dict, read_json, standard, type_id, write_capnp, write_json
 

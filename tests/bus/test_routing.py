@@ -1,6 +1,5 @@
 """Which worker gets a request, and where it waits when none is free."""
 
-import msgspec
 import pytest
 
 from bus_world.inspect import deadline_entries, free_heap, held_bytes, kept, queue_length
@@ -96,6 +95,7 @@ class CountedKey(float):
     __hash__ = float.__hash__
 
 
+@pytest.mark.interpreted
 def test_the_choice_among_a_thousand_workers_compares_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
     push = LazyHeap.push
     monkeypatch.setattr(LazyHeap, "push", lambda heap, key, item: push(heap, CountedKey(key), item))
@@ -425,7 +425,7 @@ def test_a_plain_client_gets_neither_options_nor_attachments() -> None:
     answer = reply(b"w")
     assert world.get(answer) == [delivered(asked, answer)]
     world.get(asked)
-    attached = msgspec.structs.replace(answer, attachments=(b"audio",))
+    attached = answer.__replace__(attachments=(b"audio",))
     no = UnsupportedContentType("the reply has attachments, which this client cannot take")
     assert world.get(attached) == [failed(asked, no)]
     assert world.core.tally.replies == 1
@@ -436,7 +436,7 @@ def test_attachments_and_the_workers_word_on_its_reply_reach_a_client_of_ours() 
     world.join(b"w")
     asked = request(b"c", attachments=(b"in",), schema_id=9)
     assert world.get(asked) == [handed(b"w", asked)]
-    answer = msgspec.structs.replace(reply(b"w"), attachments=(b"out",), options=Options(status=13, schema_id=3))
+    answer = reply(b"w").__replace__(attachments=(b"out",), options=Options(status=13, schema_id=3))
     assert world.get(answer) == [delivered(asked, answer)]
 
 

@@ -1,6 +1,5 @@
 """Workers: how they come, are known to be alive, and go."""
 
-import msgspec
 import pytest
 
 from bus_world.inspect import kept, open_count, queue_length, returned_orders
@@ -100,11 +99,11 @@ def test_another_ready_replaces_the_registration_and_what_was_in_flight_is_lost(
         (ready(b"w", b"hoot.jobs"), Denied("services whose names begin with 'hoot.' are the broker's own")),
         (ready(b"w", slots=65_536), BadBody("slots: 65536 is not 1 to 65535")),
         (
-            msgspec.structs.replace(ready(b"w"), content_type=JSON),
+            ready(b"w").__replace__(content_type=JSON),
             BadBody("a READY with options must carry a Cap'n Proto Envelope.register"),
         ),
-        (msgspec.structs.replace(ready(b"w"), body=b"junk"), BadBody("4 bytes are no Cap'n Proto message")),
-        (msgspec.structs.replace(ready(b"w"), body=write_ping(A)), BadBody("payload: not a registration")),
+        (ready(b"w").__replace__(body=b"junk"), BadBody("4 bytes are no Cap'n Proto message")),
+        (ready(b"w").__replace__(body=write_ping(A)), BadBody("payload: not a registration")),
     ],
 )
 def test_a_ready_that_cannot_be_taken_is_told_why(message: Message, error: HootError) -> None:

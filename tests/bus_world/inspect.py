@@ -35,7 +35,7 @@ def check(core: Core) -> None:
 def _check_request(request: Request, requests: Requests, workers: dict[bytes, Worker]) -> None:
     assert request.client.open[request.request_id] is request
     assert requests.services[request.service.name] is request.service
-    assert request.ticket, "it has a deadline"
+    assert requests._deadlines.holds(request, request.deadline)
     if request.phase is Phase.QUEUED:
         assert request.service.queue.get(request.order) is request
         assert request.message is not None
@@ -120,8 +120,8 @@ def returned_orders(core: Core, service: bytes) -> int:
 
 
 def deadline_entries(core: Core) -> int:
-    """Entries in the heap of deadlines, stale ones included."""
-    return len(core._requests._deadlines)
+    """Entries kept for deadlines, stale ones included."""
+    return core._requests._deadlines.entries
 
 
 def free_heap(core: Core, service: bytes) -> LazyHeap[Worker]:

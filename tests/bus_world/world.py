@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable
 
-import msgspec
-
 from bus_world.inspect import check
 from hootbus.bus import answers
 from hootbus.bus.core import Core
 from hootbus.bus.effects import Effect, Note, Send
 from hootbus.bus.inputs import Drain, Input, Received, ServiceConnected, Ticked, Undeliverable
 from hootbus.bus.limits import Limits
+from hootbus.frames.buffer import Buffer
 from hootbus.frames.errors import HootError, WorkerLost
-from hootbus.frames.message import Buffer, Message, Route
+from hootbus.frames.malformed import Route
+from hootbus.frames.message import Message
 from hootbus.frames.options import NO_OPTIONS, Options
 from hootbus.frames.protocol import Command, ContentType, Flag
 from hootbus.schemas import Method, Registration, write_registration
@@ -230,15 +230,13 @@ def handed(
     """The REQUEST as the worker gets it."""
     sent = message.options or NO_OPTIONS
     options = None if plain else Options(deadline_ms, sent.flags, 0, sent.schema_id)
-    return Send(
-        msgspec.structs.replace(message, route=(identity,), request_id=wire_id or message.request_id, options=options)
-    )
+    return Send(message.__replace__(route=(identity,), request_id=wire_id or message.request_id, options=options))
 
 
 def delivered(message: Message, answer: Message) -> Send:
     """A worker's REPLY or PARTIAL as the client gets it."""
     options = answer.options if message.options is not None else None
-    return Send(msgspec.structs.replace(answer, route=message.route, request_id=message.request_id, options=options))
+    return Send(answer.__replace__(route=message.route, request_id=message.request_id, options=options))
 
 
 def failed(message: Message, error: HootError) -> Send:

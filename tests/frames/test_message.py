@@ -4,13 +4,14 @@ import itertools
 from array import array
 from collections.abc import Callable
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hootbus.frames.buffer import Frames
 from hootbus.frames.errors import BadFrame
-from hootbus.frames.message import Frames, MalformedMessage, Message, check, parse, serialize
+from hootbus.frames.malformed import MalformedMessage
+from hootbus.frames.message import Message, check, parse, serialize
 from hootbus.frames.options import NO_OPTIONS, Options, write_options
 from hootbus.frames.protocol import (
     ATTACHMENTS_MAX,
@@ -123,13 +124,13 @@ def test_what_serialize_writes_parse_reads(message: Message) -> None:
 
 @given(messages)
 def test_a_peer_without_identity_reads_the_same_behind_its_return_addresses(message: Message) -> None:
-    behind = msgspec.structs.replace(message, route=message.route[1:])
+    behind = message.__replace__(route=message.route[1:])
     assert parse(serialize(behind)) == behind
 
 
 @given(messages)
 def test_check_takes_what_a_peer_would_take(message: Message) -> None:
-    sent = msgspec.structs.replace(message, route=message.route[1:])
+    sent = message.__replace__(route=message.route[1:])
     check(sent)
 
 
@@ -360,19 +361,19 @@ MESSAGE = parse(seven())
     ],
 )
 def test_check_refuses_before_sending_what_a_broker_would(field: str, most: object, over: object) -> None:
-    check(msgspec.structs.replace(MESSAGE, **{field: most}))
+    check(MESSAGE.__replace__(**{field: most}))
     with pytest.raises(MalformedMessage):
-        check(msgspec.structs.replace(MESSAGE, **{field: over}))
+        check(MESSAGE.__replace__(**{field: over}))
 
 
 def test_size_counts_bytes_where_a_views_length_counts_items() -> None:
     samples = memoryview(array("d", [0.0] * 100))
     assert len(samples) == 100
-    assert msgspec.structs.replace(MESSAGE, body=samples).size == 800
-    assert msgspec.structs.replace(MESSAGE, body=b"12", attachments=(samples, b"345")).size == 805
+    assert MESSAGE.__replace__(body=samples).size == 800
+    assert MESSAGE.__replace__(body=b"12", attachments=(samples, b"345")).size == 805
 
 
 def test_a_message_is_a_value() -> None:
     with pytest.raises(AttributeError):
         MESSAGE.service = b"other"  # type: ignore[misc]  # frozen is what is tested
-    assert list(itertools.islice(Message.__struct_fields__, 3)) == ["route", "command", "content_type"]
+    assert list(itertools.islice(Message.__match_args__, 3)) == ["route", "command", "content_type"]

@@ -2,6 +2,8 @@
 
 import inspect
 
+import pytest
+
 import hootbus.frames
 
 NAMES = """
@@ -18,6 +20,8 @@ def test_the_public_names_are_these() -> None:
     assert hootbus.frames.__all__ == NAMES
 
 
+# mypyc keeps no docstrings.
+@pytest.mark.interpreted
 def test_every_public_name_is_there_and_its_signature_can_be_read() -> None:
     for name in NAMES:
         public = getattr(hootbus.frames, name)

@@ -24,8 +24,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hootbus.frames import fallback, wire
+from hootbus.frames.buffer import Buffer, Frames
 from hootbus.frames.context import address_of, aligned_context
-from hootbus.frames.message import Buffer, Frames, MalformedMessage, parse
+from hootbus.frames.malformed import MalformedMessage
+from hootbus.frames.message import parse
 from hootbus.frames.protocol import FRAMES_MAX, SIGNATURE
 
 native: ModuleType | None = None

@@ -25,7 +25,8 @@ from hootbus.bus.inputs import (
     Undeliverable,
 )
 from hootbus.bus.limits import Limits
-from hootbus.frames.message import MalformedMessage, parse, serialize
+from hootbus.frames.malformed import MalformedMessage
+from hootbus.frames.message import parse, serialize
 from hootbus.frames.protocol import Command, Flag
 
 PEERS = [b"one", b"two", b"three", b"\0auto", b"HOOT01"]

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Final
 from hootbus.bus.core import Core
 from hootbus.bus.effects import Note, Publish, Send, Stop
 from hootbus.bus.inputs import ConnectionLost, Drain, Input, Malformed, Received, Ticked, Undeliverable
-from hootbus.frames.message import Frames, MalformedMessage, Message, parse, serialize
+from hootbus.frames.buffer import Frames
+from hootbus.frames.malformed import MalformedMessage
+from hootbus.frames.message import Message, parse, serialize
 from hootbus.frames.protocol import Command
 from hootbus.schemas import read_registration
 from sim.clock import Alarm

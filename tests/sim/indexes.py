@@ -41,8 +41,7 @@ def _check_open(request: Request, requests: Requests, workers: dict[bytes, Worke
     service = request.service
     _agree("clients", requests._clients.get(request.client.identity), request.client)
     _agree("services", requests.services.get(service.name), service)
-    deadline = requests._deadlines
-    if not request.ticket or request.ticket > deadline._pushed:
+    if not requests._deadlines.holds(request, request.deadline):
         raise Violation(f"no deadline is kept for {request.request_id.hex()}")
     if request.phase is Phase.QUEUED:
         _agree("the queue", service.queue.get(request.order), request)

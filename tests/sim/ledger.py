@@ -7,7 +7,8 @@ import msgspec
 
 from hootbus.bus.limits import Limits
 from hootbus.frames.errors import Quarantined, WorkerLost
-from hootbus.frames.message import MalformedMessage, Message
+from hootbus.frames.malformed import MalformedMessage
+from hootbus.frames.message import Message
 from hootbus.frames.protocol import Command, ContentType, Flag
 from hootbus.workers.failure import error_of
 from sim.asks import EPSILON_S, Asks

@@ -5,7 +5,9 @@ from functools import partial
 from random import Random
 from typing import Any, Protocol
 
-from hootbus.frames.message import Frames, MalformedMessage, Message, parse
+from hootbus.frames.buffer import Frames
+from hootbus.frames.malformed import MalformedMessage
+from hootbus.frames.message import Message, parse
 from hootbus.frames.protocol import SIGNATURE, Command
 from sim.asks import Asks
 from sim.clock import Clock

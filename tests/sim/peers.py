@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING, Final
 
-from hootbus.frames.message import Frames, MalformedMessage, Message, parse, serialize
+from hootbus.frames.buffer import Frames
+from hootbus.frames.malformed import MalformedMessage
+from hootbus.frames.message import Message, parse, serialize
 from hootbus.workers.client_session import ClientSession
 from hootbus.workers.session import Connected, Disconnected, Effect, Event, Malformed, Received, Send, Ticked, Unsent
 from hootbus.workers.worker_session import WorkerSession

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 import pytest
-from msgspec.structs import replace
 
 from hootbus.bus.requests import Requests
 from hootbus.bus.roster import Roster
@@ -40,8 +39,8 @@ def _retries_what_may_run_once(patch: pytest.MonkeyPatch) -> None:
 
     def accept(self: Requests, message: Message, service: Service, now: float) -> None:
         if message.options is not None:
-            options = replace(message.options, flags=message.options.flags | Flag.IDEMPOTENT)
-            message = replace(message, options=options)
+            options = message.options.__replace__(flags=message.options.flags | Flag.IDEMPOTENT)
+            message = message.__replace__(options=options)
         right(self, message, service, now)
 
     patch.setattr(Requests, "accept", accept)
@@ -201,6 +200,7 @@ def _run_many() -> None:
         World(seed).run()
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__.strip("_"))
 def test_a_planted_bug_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)

@@ -32,6 +32,8 @@ from hootbus.workers.limits import Limits
 
 AudioClip, AudioFeatures = standard.demo.AudioClip, standard.demo.AudioFeatures
 PATIENCE_S = 10.0
+# Its other method sets a signal handler that raises, with which the main thread never drives a client.
+pytestmark = pytest.mark.timeout(60, method="thread")
 
 
 class Sum(msgspec.Struct):

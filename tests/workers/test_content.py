@@ -25,7 +25,8 @@ from hootbus.schemas import (
     write_json,
 )
 from hootbus.schemas.plain import ITEMS_MAX
-from hootbus.workers.content import Content, Reply
+from hootbus.workers.calls import reply_of
+from hootbus.workers.content import Content
 from hootbus.workers.failure import error_body, error_of
 from hootbus.workers.outgoing import Response, encode
 from hootbus.workers.session import Body
@@ -231,4 +232,4 @@ def test_with_options_a_body_that_looks_like_an_error_is_none() -> None:
     body = write_json({"error": {"code": "denied"}})
     reply = Message((), Command.REPLY, ContentType.JSON, bytes(16), body=body, options=NO_OPTIONS)
     assert error_of(reply) is None
-    assert Reply(reply).json() == {"error": {"code": "denied"}}
+    assert reply_of(reply).json() == {"error": {"code": "denied"}}

@@ -33,6 +33,8 @@ from hootbus.workers.mailbox import Mailbox
 from hootbus.workers.threads import Threads
 
 PATIENCE_S = 10.0
+# Its other method sets a signal handler that raises, with which the main thread never drives a client.
+pytestmark = pytest.mark.timeout(60, method="thread")
 # Its type id is wider than the options: that is found only when the frames are made.
 UNSENDABLE = Content(ContentType.JSON, b"1", 2**64)
 
@@ -125,7 +127,7 @@ def test_a_buffer_released_before_its_turn_comes_ends_its_call(client: Client) -
         held.set()
         assert hold.wait(PATIENCE_S)
 
-    client._mailbox.post(keep_the_client_busy)
+    client._driver.post(keep_the_client_busy)
     assert held.wait(PATIENCE_S)
     view = memoryview(bytearray(b"view"))
     futures = [client.submit("ends/echo", 1), client.submit("ends/echo", view), client.submit("ends/echo", 3)]
@@ -217,7 +219,7 @@ def test_a_posted_callback_that_fails_strands_none_behind_it(loop_errors: list[s
 
 def test_sys_exit_in_a_futures_callback_ends_no_client(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     gate = threading.Event()
-    client._mailbox.post(lambda: gate.wait(PATIENCE_S))
+    client._driver.post(lambda: gate.wait(PATIENCE_S))
     future = client.submit("ends/echo", 1)
     future.add_done_callback(lambda _: sys.exit(3))
     with caplog.at_level(logging.ERROR, "hootbus"):
@@ -276,6 +278,7 @@ def test_a_client_may_be_closed_by_a_futures_callback(bus: EmbeddedBroker) -> No
     assert not client._thread.is_alive()
 
 
+@pytest.mark.interpreted
 def test_closing_waits_for_what_was_sent_but_not_on_the_loop(
     bus: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -356,11 +359,11 @@ def test_a_publisher_that_waits_for_a_broker_lets_others_have_the_lock(tmp_path:
     begun = threading.Event()
     poll = publisher._poll
 
-    def noted(milliseconds: int) -> None:
+    def noted(seconds: float) -> None:
         # Whoever waits holds the lock up to here, and has it again behind it.
         waiting.append(publisher._lock.locked())
         begun.set()
-        poll(milliseconds)
+        poll(seconds)
         waiting.append(publisher._lock.locked())
 
     publisher._poll = noted  # type: ignore[method-assign]  # to be told of it

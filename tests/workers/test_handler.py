@@ -11,6 +11,7 @@ from hootbus.frames.message import Message
 from hootbus.frames.protocol import Command, ContentType
 from hootbus.schemas import standard, write_capnp
 from hootbus.workers import Request, Worker
+from hootbus.workers.execution import request_of
 from hootbus.workers.handler import Handler, Kind, Methods, inspect_handler
 
 AudioClip = standard.demo.AudioClip
@@ -21,7 +22,7 @@ class Point(msgspec.Struct):
 
 
 def asked(content_type: ContentType, body: bytes) -> Request:
-    return Request(Message((), Command.REQUEST, content_type, bytes(16), b"s/m", body=body), "m", 0.0)
+    return request_of(Message((), Command.REQUEST, content_type, bytes(16), b"s/m", body=body), "m", 0.0)
 
 
 def handler(function: Callable[..., Any], *, inline: bool = False) -> Handler:

@@ -9,9 +9,16 @@ from hootbus.workers.sequences import Gaps, Sequences
 PUBLISHER = 7
 
 
+def taken(sequences: Sequences, topic: bytes) -> tuple[int, int]:
+    """The number and flags of an event that leaves at once."""
+    sequence, flags = sequences.next(topic)
+    sequences.sent(topic, sequence + 1)
+    return sequence, flags
+
+
 def test_each_topic_counts_for_itself() -> None:
     sequences = Sequences()
-    assert [sequences.next(topic) for topic in (b"a", b"b", b"a", b"a", b"b")] == [
+    assert [taken(sequences, topic) for topic in (b"a", b"b", b"a", b"a", b"b")] == [
         (0, 0),
         (0, 0),
         (1, 0),
@@ -23,9 +30,16 @@ def test_each_topic_counts_for_itself() -> None:
 def test_a_forgotten_topic_says_that_it_starts_again() -> None:
     sequences = Sequences(topics_max=2)
     for topic in (b"a", b"b", b"a", b"c"):
-        sequences.next(topic)
-    assert sequences.next(b"a") == (2, 0), "it was used after b"
-    assert sequences.next(b"b") == (0, RESTARTED)
+        taken(sequences, topic)
+    assert taken(sequences, b"a") == (2, 0), "it was used after b"
+    assert taken(sequences, b"b") == (0, RESTARTED)
+
+
+def test_a_number_is_given_again_until_its_event_has_left() -> None:
+    sequences = Sequences()
+    assert [sequences.next(b"a"), sequences.next(b"a")] == [(0, 0), (0, 0)]
+    sequences.sent(b"a", 10)
+    assert sequences.next(b"a") == (10, 0), "ten left joined"
 
 
 def test_the_first_event_of_a_topic_misses_nothing() -> None:
@@ -64,7 +78,7 @@ def test_what_is_lost_between_two_events_that_arrive_is_counted(arrives: list[bo
     sequences, gaps = Sequences(), Gaps()
     missed = 0
     for arrived in arrives:
-        sequence, flags = sequences.next(topic)
+        sequence, flags = taken(sequences, topic)
         if arrived:
             missed += gaps.missed(PUBLISHER, topic, sequence, 1, flags)
     between = "".join("x" if arrived else "-" for arrived in arrives).strip("-")

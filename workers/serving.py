@@ -1,0 +1,113 @@
+"""A worker while it serves: the shell that joins its session, its connection and its handlers."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import Final
+
+from hootbus.frames.address import BusAddress
+from hootbus.frames.errors import HootError
+from hootbus.schemas import Registration, write_registration
+from hootbus.workers.connection import Connection, IdSource
+from hootbus.workers.execution import Execution
+from hootbus.workers.handler import Methods
+from hootbus.workers.limits import Limits
+from hootbus.workers.mailbox import Mailbox
+from hootbus.workers.session import Abort, Body, Closed, Effect, Linked, Refused, Start, Waiting
+from hootbus.workers.worker_session import WorkerSession
+
+_LOG: Final = logging.getLogger("hootbus.worker")
+# How long handlers that were told to stop are waited for, once nobody waits for their results.
+_STOP_TIMEOUT_S: Final = 1.0
+
+
+class Serving:
+    """A worker while it runs: its session, its connection and its handlers, on the running loop."""
+
+    def __init__(
+        self,
+        service: str,
+        methods: Methods,
+        registration: Registration,
+        address: BusAddress,
+        limits: Limits,
+        *,
+        drain_timeout: float,
+        identity: bytes | None,
+        on_ready: Callable[[], None] | None,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        # Each connection writes it anew; here whoever starts the worker hears of what it cannot say.
+        write_registration(registration.worker_id, registration)
+        self._service = service
+        self._drain_timeout = drain_timeout
+        self._on_ready = on_ready
+        self._ended: asyncio.Future[None] = loop.create_future()
+        self.mailbox = Mailbox(loop)
+        self.session = WorkerSession(
+            service.encode(),
+            slots=registration.slots,
+            registration=lambda request_id: write_registration(request_id, registration),
+            new_id=IdSource(),
+            random=random.random,
+            now=time.monotonic(),
+            limits=limits,
+            address=address.text,
+        )
+        self.execution = Execution(methods, registration.slots, self, limits, self.mailbox)
+        self._connection = Connection(address, self.session, self._carry_out, limits, _LOG, identity)
+
+    async def ended(self) -> None:
+        """Returns when the worker has stopped. Raises the HootError with which it was refused."""
+        await self._ended
+
+    async def close(self) -> None:
+        """Stops what is not stopped yet, and frees everything."""
+        self.stop_now()
+        await self.execution.close(_STOP_TIMEOUT_S)
+        # On a thread, as the loop may be the program's own, and has others to serve.
+        await asyncio.to_thread(self._connection.end)
+
+    def drain(self) -> None:
+        """Takes nothing new, finishes what it has, and ends."""
+        self._connection.carry_out(self.session.drain(time.monotonic(), self._drain_timeout))
+
+    def stop_now(self) -> None:
+        """Ends at once."""
+        self._connection.carry_out(self.session.stop(time.monotonic()))
+
+    # What the execution of handlers needs.
+
+    def finish(self, request_id: bytes, result: Body | HootError) -> None:
+        self._connection.carry_out(self.session.finish(request_id, result, time.monotonic()))
+
+    def partial(self, request_id: bytes, item: Body) -> None:
+        self._connection.carry_out(self.session.partial(request_id, item, time.monotonic()))
+
+    def when_room(self, callback: Callable[[], None]) -> None:
+        self._connection.when_room(callback)
+
+    def _carry_out(self, effect: Effect) -> None:
+        if type(effect) is Start:
+            self.execution.start(effect.message, time.monotonic())
+        elif isinstance(effect, Abort):
+            self.execution.abort(effect.request_id)
+        elif isinstance(effect, Linked):
+            self._linked(effect)
+        elif isinstance(effect, Waiting):
+            _LOG.warning("waiting for a broker: %s", effect.reason)
+        elif isinstance(effect, Refused):
+            self._ended.set_exception(effect.error)
+        elif isinstance(effect, Closed):
+            self._connection.close()
+            if not self._ended.done():
+                self._ended.set_result(None)
+
+    def _linked(self, linked: Linked) -> None:
+        if linked.replaced or linked.late:
+            _LOG.warning("%s is attached to %s broker", self._service, "another" if linked.replaced else "the")
+        if self._on_ready is not None:
+            self._on_ready()
+            self._on_ready = None
