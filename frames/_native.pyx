@@ -229,20 +229,32 @@ cdef object _error(int reason):
     return zmq.ContextTerminated() if reason == ETERM else zmq.ZMQError(reason)
 
 
+cdef int _share(hoot_msg_t *part, Frame frame) except -1:
+    msg_init(part)
+    if msg_copy(part, &frame.message) < 0:
+        msg_close(part)
+        raise zmq.ZMQError(zmq_errno())
+    return 0
+
+
 cdef int _fill(hoot_msg_t *part, object frame) except -1:
     """Makes the part for a frame: a received Frame is shared, anything else is copied once."""
     cdef Py_buffer view
+    cdef Py_buffer *buffer
+    cdef Frame whole
     if PyBytes_CheckExact(frame):
         if msg_init_size(part, <size_t>PyBytes_GET_SIZE(frame)) < 0:
             raise MemoryError()
         memcpy(msg_data(part), PyBytes_AS_STRING(frame), <size_t>PyBytes_GET_SIZE(frame))
         return 0
     if type(frame) is Frame:
-        msg_init(part)
-        if msg_copy(part, &(<Frame>frame).message) < 0:
-            msg_close(part)
-            raise zmq.ZMQError(zmq_errno())
-        return 0
+        return _share(part, <Frame>frame)
+    if type(frame) is memoryview and type(frame.obj) is Frame:
+        # What a handler has been given as `raw` and gives back: the whole of what was received goes on as it is.
+        whole = <Frame>frame.obj
+        buffer = PyMemoryView_GET_BUFFER(frame)
+        if buffer.buf == msg_data(&whole.message) and <size_t>buffer.len == msg_size(&whole.message):
+            return _share(part, whole)
     PyObject_GetBuffer(frame, &view, PyBUF_SIMPLE)
     try:
         if msg_init_size(part, <size_t>view.len) < 0:

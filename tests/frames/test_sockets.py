@@ -1,7 +1,11 @@
 """The sockets of the bus: their options, and the monitor that sees connections come and go."""
 
+import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from socket import AF_UNIX, SO_SNDBUF, SOCK_STREAM, SOL_SOCKET
+from socket import socket as Socket
 
 import pytest
 import zmq
@@ -149,3 +153,40 @@ def test_a_closed_monitor_lets_its_socket_and_context_end(context: zmq.Context[z
     monitor.close()
     peer.close(0)
     own.term()
+
+
+def send_buffers() -> list[int]:
+    """Of the Unix sockets that this process has."""
+    sizes = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        try:
+            duplicate = os.dup(int(descriptor))
+        except OSError:  # it was the listing's own
+            continue
+        try:
+            with Socket(fileno=duplicate) as opened:
+                if opened.family == AF_UNIX and opened.type == SOCK_STREAM:
+                    sizes.append(opened.getsockopt(SOL_SOCKET, SO_SNDBUF))
+        except OSError:  # no socket, which closes nothing
+            os.close(duplicate)
+    return sizes
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="the sockets of a process are found in /proc, on Linux")
+def test_an_ipc_connection_gets_room_for_a_large_body(context: zmq.Context[zmq.Socket[bytes]], tmp_path: Path) -> None:
+    before = send_buffers()
+    broker, peer = router(context), dealer(context)
+    monitors = Monitor(broker), Monitor(peer)
+    broker.bind(f"ipc://{tmp_path}/s")
+    peer.connect(f"ipc://{tmp_path}/s")
+    for monitor in monitors:
+        changes_until(monitor, LinkChange.UP)
+    with Socket(AF_UNIX, SOCK_STREAM) as plain:
+        usual = plain.getsockopt(SOL_SOCKET, SO_SNDBUF)
+        plain.setsockopt(SOL_SOCKET, SO_SNDBUF, 512 * 1024)
+        # As much as the system allows.
+        wide = plain.getsockopt(SOL_SOCKET, SO_SNDBUF)
+    if wide > usual:
+        assert send_buffers().count(wide) >= before.count(wide) + 2
+    for monitor in monitors:
+        monitor.close()

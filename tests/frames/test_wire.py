@@ -266,6 +266,22 @@ def test_of_an_event_the_body_is_held(plant: Plant, sender: str, receiver: str) 
     assert [held(frame) for frame in frames] == [False, False, True]
 
 
+@needs_native
+def test_what_was_received_whole_goes_on_without_a_copy(folder: str) -> None:
+    """Over inproc libzmq hands the message itself over, so that it can be seen where it lies."""
+    with Plant("native", "inproc", tempfile.mkdtemp(dir=folder)) as plant:
+        near, far = plant.pair()
+        near.send([b"HOOT01", *[b""] * 5, b"b" * 5000])
+        body = next_of(far)[6]
+        for again in (body, memoryview(body), memoryview(body).toreadonly().cast("I").cast("B")):
+            far.send([b"HOOT01", *[b""] * 5, again])
+            assert next_of(near)[6].address == body.address
+        far.send([b"HOOT01", *[b""] * 5, memoryview(body)[8:]])
+        part = next_of(near)[6]
+        assert part.address != body.address + 8
+        assert bytes(part) == b"b" * 4992
+
+
 def test_a_body_outlives_its_socket_and_its_context(plant: Plant) -> None:
     near, far = plant.pair()
     far.socket.poll(10_000, zmq.POLLOUT)
