@@ -21,8 +21,8 @@ from gate.quiet import quiet
 from gate.traffic import role_of
 from gate.wire_spy import watched
 from hootbus.bus.embedded import EmbeddedBroker
+from hootbus.frames.buffer import Buffer, Frames
 from hootbus.frames.context import address_of
-from hootbus.frames.message import Buffer, Frames
 from hootbus.schemas import COPIES, CapnpBody, load, write_arrays
 from hootbus.workers import Request, Worker
 

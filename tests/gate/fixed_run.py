@@ -20,10 +20,10 @@ from hootbus.bus.core import Core
 from hootbus.bus.effects import Send as BrokerSend
 from hootbus.bus.inputs import Received as BrokerReceived
 from hootbus.frames.address import BusAddress
-from hootbus.frames.message import serialize
+from hootbus.frames.message import parse, serialize
 from hootbus.frames.protocol import ContentType
 from hootbus.frames.sockets import dealer, event_socket, router
-from hootbus.frames.wire import Wire, parse
+from hootbus.frames.wire import Wire
 from hootbus.schemas import Registration, write_registration
 from hootbus.workers import Publisher, Subscriber
 from hootbus.workers.calls import new_call

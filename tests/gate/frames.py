@@ -8,7 +8,7 @@ from gate.quiet import quiet
 from gate.traffic import EVENTS, REQUESTS, Traffic
 from gate.wire_spy import watched
 from hootbus.bus.embedded import EmbeddedBroker
-from hootbus.frames.message import Frames
+from hootbus.frames.buffer import Frames
 
 _STEPS: Final = 20
 

@@ -14,6 +14,7 @@ from typing import Final, Protocol, cast
 
 import msgspec
 
+import hootbus.bus.core
 from gate.counts import Measured
 from hootbus.frames.wire import NATIVE
 
@@ -24,6 +25,9 @@ _TESTS: Final = Path(__file__).parents[1]
 TIMEOUT_S: Final = 240.0
 
 
+COMPILED: Final = not hootbus.bus.core.__file__.endswith(".py")
+
+
 class _Measurement(Protocol):
     """What such a module has. `obstacle`, where it is missing, is that there is none."""
 
@@ -31,11 +35,12 @@ class _Measurement(Protocol):
 
 
 def variant() -> str:
-    """What baselines are for: the door to libzmq.
+    """What baselines are for: the door to libzmq, and whether the hot path is compiled (there are some only if it is).
 
     Not for each Python: between 3.11 and 3.13 counts differ by a sixth at most (measured), less than is allowed.
     """
-    return "native" if NATIVE else "fallback"
+    door = "native" if NATIVE else "fallback"
+    return door if COMPILED else f"{door} uncompiled"
 
 
 def obstacle(name: str) -> str | None:

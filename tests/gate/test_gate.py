@@ -21,7 +21,7 @@ def test_nothing_has_grown(name: str, counted: Callable[[str], Measured], shrunk
         pytest.skip(reason)
     baseline = baselines.read().get(variant(), {}).get(name)
     if baseline is None:
-        pytest.skip(f"there is no baseline of {name} with the {variant()} door to libzmq: make baselines")
+        pytest.skip(f"there is no baseline of {name} with the {variant()} door to libzmq")
     now = counted(name)
     assert now.keys() == baseline.keys(), "other things are counted than before: make baselines"
     shrunk_notes += map(str, shrunk(baseline, now))

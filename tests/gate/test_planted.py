@@ -27,7 +27,7 @@ def test_the_code_as_it_is_passes(counted: Callable[[str], Measured]) -> None:
 def test_calls_too_many_are_found_where_they_are_made(counted: Callable[[str], Measured]) -> None:
     changes = grown(counted("python_calls"), measured("python_calls", PLANTED / "calls.py"))
     assert {change.role for change in changes} == {"broker"}
-    # Of two inputs, the request and its reply, a hundred calls each.
+    # Of two messages, the request and its reply, a hundred calls each.
     assert (
         table(only(changes, f"python calls {REQUEST}")).splitlines()[1].split()
         == "+200 0 → 200 planted:needless".split()

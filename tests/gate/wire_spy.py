@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 import hootbus.frames.wire
-from hootbus.frames.message import Frames
+from hootbus.frames.buffer import Frames
 
 # The thread's name, "received" or "sent", and the message.
 Witness: TypeAlias = Callable[[str, str, Frames], None]

@@ -1,10 +1,11 @@
 """CPU seconds of each process per million requests: what is left for others, which throughput does not show."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
 from benchmarks.bench import Bench
+from benchmarks.crowd.procfs import main_thread_seconds
 from benchmarks.processes import cpu_seconds
 from benchmarks.results import Result
 from benchmarks.rounds import Sample, alternate
@@ -30,12 +31,17 @@ def run(bench: Bench) -> Iterator[Result]:
 
 def _measure(system: Requests, *, seconds: float) -> list[Sample]:
     pids = system.processes()
-    before = {name: _used(of) for name, of in pids.items()}
+    before, first_before = _used(pids), _used(pids, main_thread_seconds)
     load = system.load(BYTES, IN_FLIGHT, seconds)
-    used = {name: (_used(of) - before[name]) * MILLION / load.requests for name, of in pids.items()}
+    after, first_after = _used(pids), _used(pids, main_thread_seconds)
+    used = {name: (after[name] - before[name]) * MILLION / load.requests for name in pids}
     used["all"] = sum(used.values())
+    # In Python with ZeroMQ it is the one that runs Python; the rest is libzmq's.
+    used |= {
+        f"{name}, first thread": (first_after[name] - first_before[name]) * MILLION / load.requests for name in pids
+    }
     return [Sample({"process": name}, "s/million", "less", seconds) for name, seconds in used.items()]
 
 
-def _used(pids: list[int]) -> float:
-    return sum(cpu_seconds(pid) for pid in pids)
+def _used(pids: dict[str, list[int]], seconds: Callable[[int], float] = cpu_seconds) -> dict[str, float]:
+    return {name: sum(map(seconds, of)) for name, of in pids.items()}

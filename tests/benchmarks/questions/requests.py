@@ -15,9 +15,10 @@ SENTENCE: Final = "How many requests a second, by their size and by how many are
 SIZES: Final = (32, 100, 1_000, 64_000, 1_000_000, 16_000_000)
 IN_FLIGHT: Final = (1, 16, 256)
 QUICK: Final = ((100, 1), (100, 256), (1_000_000, 1))
-# The one that DESIGN's goals are about: more rounds, and variants of the systems besides.
+# The one that DESIGN's goals are about: more and longer rounds, and variants of the systems besides.
 HEADLINE: Final = (100, 256)
 HEADLINE_ROUNDS: Final = 5
+HEADLINE_SECONDS_FACTOR: Final = 2.5
 VARIANTS: Final = ("hootbus ipc uvloop", "nats uvloop", "redis batches")
 # More at the same time would measure the machine's memory, several times over in every process.
 BYTES_IN_FLIGHT_MAX: Final = 256_000_000
@@ -34,7 +35,12 @@ def run(bench: Bench) -> Iterator[Result]:
                 NAME,
                 [system for system in up if headline or system.name not in VARIANTS],
                 max(bench.rounds, HEADLINE_ROUNDS) if headline and not bench.quick else bench.rounds,
-                partial(_measure, size=size, in_flight=in_flight, seconds=bench.seconds),
+                partial(
+                    _measure,
+                    size=size,
+                    in_flight=in_flight,
+                    seconds=bench.seconds * (HEADLINE_SECONDS_FACTOR if headline else 1),
+                ),
                 partial(bench.failed, what),
             )
     if not bench.quick:

@@ -1,26 +1,22 @@
-"""A broker whose core is asked through two hundred calls more than it takes."""
+"""A broker that parses each message with a hundred calls more than it takes."""
 
 from unittest import mock
 
-from hootbus.bus.core import Core
-from hootbus.bus.effects import Effect
-from hootbus.bus.inputs import Input
+from hootbus.frames.buffer import Frames
+from hootbus.frames.message import Message, parse
 
 _CALLS = 100
 
 
-class Wasteful(Core):
+def wasteful(frames: Frames, start: int = 0) -> Message:
     """As a slip would do it: the right thing, the long way."""
-
-    def handle(self, event: Input, now: float) -> list[Effect]:
-        """As Core's."""
-        for _ in range(_CALLS):
-            needless()
-        return super().handle(event, now)
+    for _ in range(_CALLS):
+        needless()
+    return parse(frames, start)
 
 
 def needless() -> None:
     """Nothing."""
 
 
-mock.patch("hootbus.bus.broker.Core", Wasteful).start()
+mock.patch("hootbus.bus.broker.parse", wasteful).start()
