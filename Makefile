@@ -14,7 +14,7 @@ help:
 	@echo "make clean    remove .venv and everything else that was made"
 	@echo
 	@echo "Needs Python 3.11 or newer with venv (PYTHON=/path/to/python3 names one), make, and nothing else."
-	@echo "With a C compiler the native door to libzmq is built; without one hootbus is slower and behaves the same."
+	@echo "With a C compiler the hot path is compiled (a minute); without one hootbus is slower and behaves the same."
 
 demo:
 	@.ci/venv
@@ -37,5 +37,5 @@ bench-peers:
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -f frames/_native.c frames/_native*.so frames/_native*.pyd
+	rm -f frames/_native.c */*.so */*.pyd
 	find bus frames schemas workers tests examples -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,7 +1,7 @@
 """Compiles the hot path with mypyc; everything else about packaging is in pyproject.toml.
 
 The modules named here stay ordinary Python and are installed as such too: where there is no C compiler, or
-HOOTBUS_COMPILE=0 asks for it, they run uncompiled and behave the same, at two thirds of the speed.
+HOOTBUS_COMPILE=0 asks for it, they run uncompiled and behave the same, at half the speed (docs/performance.md).
 """
 
 import os
@@ -12,8 +12,8 @@ from typing import Final
 from setuptools import Extension, setup  # type: ignore[import-untyped]  # likewise
 from setuptools.command.build_ext import build_ext  # type: ignore[import-untyped]  # it brings no types
 
-# What every request passes through. Left outside are msgspec's structs, which are C already, and what a program sees in
-# `help()` or may inherit from, as mypyc has neither.
+# What every request passes through. Left outside is what a program sees in `help()` or may inherit from, as mypyc has
+# neither, and most of msgspec's structs, which are C already.
 COMPILED: Final = (
     "bus/core.py",
     "bus/lazyheap.py",
@@ -66,7 +66,12 @@ def compiled() -> list[Extension]:
     # Of what others wrote nothing need be known: values from there are checked as they arrive.
     options = ["--config-file=", "--namespace-packages", "--explicit-package-bases", "--ignore-missing-imports"]
     paths = [str(NAMED / path) for path in COMPILED]
-    extensions = mypycify([*options, *paths], opt_level="3", group_name=LIBRARY)
+    try:
+        extensions = mypycify([*options, *paths], opt_level="3", group_name=LIBRARY)
+    except SystemExit:
+        # What is wrong it has said; it ends the whole installation by itself.
+        print("hootbus: the hot path is not compiled: slower, same behaviour", file=sys.stderr)
+        return []
     for extension in extensions:
         extension.optional = True
     return extensions

@@ -188,15 +188,14 @@ class Broker:
         # At first without waiting: `drain` may have been called before there was a pipe to wake this.
         busy = changed = True
         while not self._stopped:
-            if not busy:
-                wait_s = max(0.0, self._core.wake_at() - time.monotonic())
-                readable = {descriptor for descriptor, _ in poller.poll(math.ceil(wait_s * 1000))}
-                changed = changed or monitor in readable
-                if self._wake_reader in readable:
-                    os.read(self._wake_reader, _WAKE_BYTES)
-            busy = self._receive()
-            busy |= self._flush()
-            if changed and not busy:
+            wait_s = 0.0 if busy else max(0.0, self._core.wake_at() - time.monotonic())
+            readable = {descriptor for descriptor, _ in poller.poll(math.ceil(wait_s * 1000))}
+            changed = changed or monitor in readable
+            if self._wake_reader in readable:
+                os.read(self._wake_reader, _WAKE_BYTES)
+            more = self._receive()
+            busy = self._flush() or more
+            if changed and not more:
                 # Before that a worker may be taken for lost whose last replies are still to be read.
                 changed = False
                 self._watch()

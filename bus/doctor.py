@@ -59,10 +59,15 @@ def _versions(bus: BusAddress) -> Iterator[Check]:
 
 
 def _native(bus: BusAddress) -> Iterator[Check]:
+    from hootbus.bus import core
     from hootbus.frames.wire import NATIVE
 
-    if NATIVE:
-        yield Check("native module", State.OK, "messages move in one call each")
+    compiled = not core.__file__.endswith(".py")
+    if NATIVE and compiled:
+        yield Check("native module", State.OK, "messages move in one call each, and the hot path is compiled")
+    elif NATIVE:
+        finding = "messages move in one call each, but the hot path is not compiled: slower, same behaviour"
+        yield Check("native module", State.WARN, finding, "install a wheel, or reinstall without HOOTBUS_COMPILE=0")
     elif os.environ.get("HOOT_NATIVE") == "0":
         yield Check(
             "native module", State.WARN, "switched off by HOOT_NATIVE=0: slower, same behaviour", "unset HOOT_NATIVE"

@@ -20,6 +20,10 @@ class Value:
         fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__match_args__)
         return f"{type(self).__name__}({fields})"
 
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        """For copies and pickles, which would set the fields otherwise."""
+        return type(self), tuple(getattr(self, name) for name in self.__match_args__)
+
     def __replace__(self, **changes: object) -> Self:
         """A copy with other values for some fields (`copy.replace` of Python 3.13)."""
         fields = {name: getattr(self, name) for name in self.__match_args__}

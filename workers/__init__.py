@@ -21,9 +21,9 @@ from hootbus.workers.async_client import AsyncClient
 from hootbus.workers.client import Client
 from hootbus.workers.content import Reply
 from hootbus.workers.event import Event
-from hootbus.workers.outgoing import Response
 from hootbus.workers.publisher import Publisher
 from hootbus.workers.request import Request
+from hootbus.workers.response import Response
 from hootbus.workers.subscriber import Subscriber
 from hootbus.workers.worker import Worker
 

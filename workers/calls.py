@@ -57,9 +57,9 @@ def new_call(
     *,
     timeout: object,
     flags: int = 0,
-    schema_id: int = 0,
+    schema_id: object = 0,
     attachments: Iterable[object] = (),
-    traceparent: str = "",
+    traceparent: str | None = "",
 ) -> Call:
     """The request for a target `service/method` and a body of any kind.
 
@@ -107,7 +107,7 @@ def time_limit(timeout: object) -> float | None:
     return min(seconds, TIMEOUT_MAX_S) if seconds != math.inf else None
 
 
-def flags_of(*, idempotent: bool, wait: bool) -> int:
+def flags_of(*, idempotent: object, wait: object) -> int:
     """The flags for a caller's wishes."""
     return (_IDEMPOTENT if idempotent else 0) | (_WAIT if wait else 0)
 

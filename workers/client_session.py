@@ -258,8 +258,7 @@ class ClientSession:
             return self._drop(Dropped.UNEXPECTED)
         error = error_of(message)
         if error is None:
-            gap = self._gap_before(pending, message) if pending.call.flags & _PARTIALS else None
-            return self._end(pending, gap or message)
+            return self._end(pending, self._gap_before(pending, message) or message)
         if isinstance(error, _RETRIED) and self._pause(pending, now):
             return []
         return self._end(pending, error)

@@ -169,7 +169,9 @@ class Connection:
         if len(self._outgoing) >= _OUTGOING_MAX:
             self._flush()
 
-    def _flush(self) -> None:
+    def _flush(self) -> bool:
+        """Sends what it can; whether that was anything."""
+        sent = False
         # Taken first: whatever becomes of one of them, none is met a second time.
         outgoing, self._outgoing = self._outgoing, []
         outbox, send = self._outbox, self._wire.send
@@ -177,6 +179,7 @@ class Connection:
             try:
                 if send(serialize(outbox[0])) != SENT:
                     break
+                sent = True
             except Exception as error:  # noqa: BLE001  # a program's buffer may raise anything; others must still leave
                 self._give_back(outbox[0], error)
             outbox.popleft()
@@ -184,10 +187,13 @@ class Connection:
             try:
                 if outbox or send(serialize(message)) != SENT:
                     self._put_aside(message)
+                else:
+                    sent = True
             except Exception as error:  # noqa: BLE001  # as above
                 self._give_back(message, error)
         if self._room and not outbox:
             self._call_room()
+        return sent
 
     def _give_back(self, message: Message, error: Exception) -> None:
         """A message that cannot be sent, as when its buffer was released meanwhile."""
@@ -228,7 +234,8 @@ class Connection:
             # Also when an effect has raised: what came behind that message must not wait for the next to come.
             if more:
                 self._pump_soon()
-        self._flush()
+        if self._flush():
+            self._pump_soon()
         self._set_timer()
 
     def _receive(self) -> bool:

@@ -30,7 +30,7 @@ Function: TypeAlias = Callable[..., Any]
 Decode: TypeAlias = Callable[[Request], Any]
 
 
-class Handler(msgspec.Struct, frozen=True, gc=False):
+class Handler(msgspec.Struct, frozen=True):
     """One method. `arguments` make its positional arguments from a request; `takes`/`returns` are Cap'n Proto types."""
 
     name: str

@@ -1,6 +1,9 @@
 """Every bound and interval of a peer, with its default. Reaching a bound is an error somebody sees, and is counted."""
 
+import math
+
 import msgspec
+from msgspec import structs
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +36,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     request_timeout_s: float = 3600.0
     # How long a closing socket may take to hand over what was sent.
     linger_s: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name, value in structs.asdict(self).items():
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name} is {value}; a limit is a number from 0 on")
 
 
 def backoff(attempt: int, jitter: float, limits: Limits) -> float:

@@ -22,6 +22,7 @@ from hootbus.schemas import (
     write_json,
 )
 from hootbus.workers.content import Readable
+from hootbus.workers.response import Response
 from hootbus.workers.session import EMPTY_BODY, Body
 
 # An enum's member is found through its metaclass, which takes longer than what is done with it; a name does not.
@@ -31,20 +32,6 @@ _CAPNPROTO: Final = ContentType.CAPNPROTO
 _TYPE_ID_MAX: Final = 2**64 - 1
 _JSON_TYPES: Final = (dict, list, str, int, float, tuple)
 _BUFFER_TYPES: Final = (bytes, bytearray, memoryview, np.ndarray)
-
-
-class Response:
-    """A handler's result with attachments: further frames that go with the body, sent without being looked into.
-
-    `body` is anything a handler may return; `attachments` are buffers, at most 64.
-    """
-
-    __slots__ = ("attachments", "body", "schema_id")
-
-    def __init__(self, body: object = None, *, attachments: Iterable[object] = (), schema_id: int = 0) -> None:
-        self.body = body
-        self.attachments = tuple(attachments)
-        self.schema_id = schema_id
 
 
 def encode(value: object, returns: StructType | None = None) -> Body:
@@ -63,20 +50,19 @@ def encode(value: object, returns: StructType | None = None) -> Body:
     return body
 
 
-def with_attachments(body: Body, attachments: Iterable[object], schema_id: int = 0) -> Body:
+def with_attachments(body: Body, attachments: Iterable[object], schema_id: object = 0) -> Body:
     """The body with further attachments, and `schema_id` in place of its own if that is not 0.
 
     Raises as `encode`, and ValueError for a schema id of more than 64 bits.
     """
-    if schema_id:
-        schema_id = as_type_id(schema_id)
+    type_id = as_type_id(schema_id) if schema_id else body.schema_id
     frames = (*body.attachments, *map(as_buffer, attachments))
     if len(frames) > ATTACHMENTS_MAX:
         raise BadFrame(f"{len(frames)} attachments, more than {ATTACHMENTS_MAX}")
     size = len(body.buffer) + sum(map(len, frames))
     if size > MESSAGE_BYTES_MAX:
         raise BadFrame(f"a body and attachments of {size} bytes, more than {MESSAGE_BYTES_MAX}")
-    return Body(body.content_type, body.buffer, schema_id or body.schema_id, frames)
+    return Body(body.content_type, body.buffer, type_id, frames)
 
 
 def _encode(value: object, returns: StructType | None) -> Body:
@@ -90,6 +76,8 @@ def _encode(value: object, returns: StructType | None) -> Body:
     if kind is memoryview:
         return Body(_RAW_BINARY, as_buffer(value))
     if isinstance(value, Response):
+        if isinstance(value.body, Response):
+            raise TypeError("the body of a Response cannot be a Response")
         return with_attachments(_encode(value.body, returns), value.attachments, value.schema_id)
     if is_builder(value) or is_reader(value):
         return _capnp(value)

@@ -48,7 +48,8 @@ class Waiting:
         """Puts an event behind all others."""
         # A program's own buffer is copied: it may release it once it is published.
         buffer = bytes(body.buffer)
-        run = Run(name, topic, body.content_type, body.schema_id, time_ns, buffer)
+        # An enum's member may be a topic too; a Run has a plain text.
+        run = Run(str.__str__(name), topic, body.content_type, body.schema_id, time_ns, buffer)
         last = self.last
         if last is not None:
             alike = last.topic == topic and last.content_type is body.content_type and last.schema_id == body.schema_id

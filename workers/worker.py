@@ -36,8 +36,6 @@ _MS_PER_S: Final = 1000
 _SLOTS_THREAD: Final = 4
 _SLOTS_ASYNC: Final = 64
 _SLOTS_INLINE: Final = 256
-# How long handlers that were told to stop are waited for, once nobody waits for their results.
-_STOP_TIMEOUT_S: Final = 1.0
 # As the registration can say them: u32 milliseconds, and a name with the process's number behind the service.
 _LOST_AFTER_MAX_S: Final = U32_MAX // _MS_PER_S
 _NAME_SERVICE_MAX: Final = 200

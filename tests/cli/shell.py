@@ -152,6 +152,6 @@ def is_alive(pid: int) -> bool:
     """Whether the process is there and is more than a zombie."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter if it ends between opening and reading
         return False
     return state != "Z"

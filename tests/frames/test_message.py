@@ -1,6 +1,8 @@
 """HOOT01 messages: what is written is read, what cannot be read names its frame, and every bound holds exactly."""
 
+import copy
 import itertools
+import pickle
 from array import array
 from collections.abc import Callable
 
@@ -374,6 +376,13 @@ def test_size_counts_bytes_where_a_views_length_counts_items() -> None:
 
 
 def test_a_message_is_a_value() -> None:
-    with pytest.raises(AttributeError):
-        MESSAGE.service = b"other"  # type: ignore[misc]  # frozen is what is tested
+    same = MESSAGE.__replace__()
+    assert same is not MESSAGE
+    assert same == MESSAGE
+    assert hash(same) == hash(MESSAGE)
+    other = MESSAGE.__replace__(service=b"other")
+    assert other != MESSAGE
+    assert MESSAGE != "no message"
+    assert "service=b'other'" in repr(other)
+    assert copy.deepcopy(other) == copy.copy(other) == pickle.loads(pickle.dumps(other)) == other
     assert list(itertools.islice(Message.__match_args__, 3)) == ["route", "command", "content_type"]

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,9 +18,12 @@ FOLDERS = ("bus", "frames", "schemas", "workers")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SETUPTOOLS = PROJECT["tool"]["setuptools"]
 
+# What setup.py compiles.
+COMPILED = set(re.findall(r'^    "(\w+/\w+\.py)",$', (ROOT / "setup.py").read_text(), re.MULTILINE))
+
 needs_build_tools = pytest.mark.skipif(
-    not all(importlib.util.find_spec(name) for name in ("setuptools", "Cython", "pip")),
-    reason="the wheel is built with setuptools, Cython and pip from this environment (make check installs them)",
+    not all(importlib.util.find_spec(name) for name in ("setuptools", "Cython", "mypyc", "pip")),
+    reason="the wheel is built with setuptools, Cython, mypyc and pip from this environment (make check installs them)",
 )
 
 
@@ -47,7 +51,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = shutil.ignore_patterns("__pycache__", "_native.c", "*.so", "*.pyd")
     for folder in FOLDERS:
         shutil.copytree(ROOT / folder, source / folder, ignore=built)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     return source
 
@@ -92,11 +96,14 @@ def run(command: list[str], cwd: Path | None = None, **environ: str) -> str:
 @needs_build_tools
 def test_the_wheel_has_every_file_and_nothing_else(wheel: Path, wanted: set[str]) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    native = {name for name in names if name.startswith("hootbus/frames/_native.") and name.endswith((".so", ".pyd"))}
-    assert names - native == {f"hootbus/{name}" for name in wanted}
+    built = {name for name in names if name.endswith((".so", ".pyd"))}
+    native = {name for name in built if name.startswith("hootbus/frames/_native.")}
+    assert names - built == {f"hootbus/{name}" for name in wanted}
     assert {f"hootbus/{folder}/py.typed" for folder in FOLDERS} <= names
     if importlib.util.find_spec("hootbus.frames._native") is not None:
         assert len(native) == 1, "compiled here, so it should be in the wheel"
+        compiled = {name.partition(".")[0].removeprefix("hootbus/") + ".py" for name in built - native}
+        assert compiled - {"frames/_hot__mypyc.py"} == COMPILED
 
 
 @needs_build_tools
@@ -106,7 +113,7 @@ def test_the_sdist_has_the_source_of_the_native_module_and_nothing_that_was_made
     with tarfile.open(sdist) as opened:
         names = {name.partition("/")[2] for name in opened.getnames()}
     assert wanted <= names
-    assert {"pyproject.toml", "README.md", "LICENSE"} <= names
+    assert {"pyproject.toml", "setup.py", "README.md", "LICENSE"} <= names
     assert not {name for name in names if name.endswith((".c", ".so", ".pyd", ".pyc"))}
 
 
@@ -137,3 +144,11 @@ print(hootbus.frames.__file__, NATIVE, probe(aligned_context()).holds, standard.
     assert Path(file).is_relative_to(site)
     assert native == str(importlib.util.find_spec("hootbus.frames._native") is not None)
     assert holds == "True"
+
+
+def test_the_build_has_what_the_compiler_must_know() -> None:
+    """In a build of its own mypy sees nothing of this environment; without msgspec it refuses every struct."""
+    wanted = {requirement.partition(">")[0] for requirement in PROJECT["build-system"]["requires"]}
+    assert {"setuptools", "cython", "mypy", "msgspec"} <= wanted
+    assert len(COMPILED) > 10
+    assert all((ROOT / path).exists() for path in COMPILED)

@@ -28,7 +28,8 @@ from hootbus.schemas.plain import ITEMS_MAX
 from hootbus.workers.calls import reply_of
 from hootbus.workers.content import Content
 from hootbus.workers.failure import error_body, error_of
-from hootbus.workers.outgoing import Response, encode
+from hootbus.workers.outgoing import encode
+from hootbus.workers.response import Response
 from hootbus.workers.session import Body
 
 AudioClip = standard.demo.AudioClip
@@ -233,3 +234,12 @@ def test_with_options_a_body_that_looks_like_an_error_is_none() -> None:
     reply = Message((), Command.REPLY, ContentType.JSON, bytes(16), body=body, options=NO_OPTIONS)
     assert error_of(reply) is None
     assert reply_of(reply).json() == {"error": {"code": "denied"}}
+
+
+def test_a_response_may_be_inherited_from_but_not_be_in_another() -> None:
+    class Sound(Response):
+        """A program's own."""
+
+    assert encode(Sound({"rate": 48_000}, attachments=[b"pcm"])).attachments == (b"pcm",)
+    with pytest.raises(TypeError, match="the body of a Response cannot be a Response"):
+        encode(Response(Response()))

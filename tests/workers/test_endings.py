@@ -9,7 +9,9 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from hootbus.bus.embedded import EmbeddedBroker
@@ -29,6 +31,7 @@ from hootbus.workers import (
 from hootbus.workers.calls import TIMEOUT_MAX_S, time_limit
 from hootbus.workers.connection import Connection
 from hootbus.workers.content import Content
+from hootbus.workers.limits import Limits
 from hootbus.workers.mailbox import Mailbox
 from hootbus.workers.threads import Threads
 
@@ -188,6 +191,21 @@ def test_an_error_of_a_programs_own_is_told_as_far_as_it_can_be(
 )
 def test_a_timeout_is_a_number_of_seconds(given: object, taken: float | None) -> None:
     assert time_limit(given) == taken
+
+
+@pytest.mark.parametrize("seconds", [math.inf, math.nan, -1.0])
+def test_a_limit_is_a_finite_number(seconds: float) -> None:
+    with pytest.raises(ValueError, match=r"request_timeout_s is .*; a limit is a number from 0 on"):
+        Limits(request_timeout_s=seconds)
+
+
+def test_what_a_call_is_given_may_be_of_a_kindred_class(client: Client) -> None:
+    """As other libraries have them: truth, whole numbers and texts that are not quite Python's own."""
+    once: Any = np.True_
+    schema: Any = np.uint64(7)
+    nothing: Any = None
+    reply = client.call("ends/echo", 1, idempotent=once, wait=1, schema_id=schema, traceparent=nothing)  # type: ignore[arg-type]  # that is the question
+    assert reply.json() == 1
 
 
 @pytest.mark.parametrize("timeout", [math.nan, -1, -math.inf, "5", b"5", [], 10**400, 1j])

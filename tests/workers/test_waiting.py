@@ -1,9 +1,13 @@
 """What waits behind a full socket leaves in its order, numbered without gaps, and joined where that can be."""
 
+from enum import StrEnum
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hootbus.frames import event as event_frames
+from hootbus.frames import wire
 from hootbus.frames.event import JOINED, read_event
 from hootbus.frames.protocol import ContentType
 from hootbus.workers import waiting as module
@@ -109,3 +113,18 @@ def test_it_is_looked_for_room_once_in_a_while() -> None:
     assert not waiting.is_due
     waiting.asked(again=False)
     assert waiting.is_due
+
+
+class Topic(StrEnum):
+    DONE = "jobs.done"
+
+
+@pytest.mark.parametrize("run", [event_frames.Run, wire.Run])
+def test_a_topic_may_be_a_text_of_another_class(run: type[event_frames.Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hootbus.workers.waiting.Run", run)
+    waiting = Waiting()
+    for _ in range(3):
+        waiting.add(Topic.DONE, b"jobs.done", Body(ContentType.RAW_BINARY, b"1"), 0)
+    assert waiting.last is not None
+    assert waiting.last.name == "jobs.done"
+    assert len(waiting.last.bodies) == 3
