@@ -1,42 +1,27 @@
 """Running handlers: each kind in its place, with exactly one result for the session, whatever the handler does."""
 
-import asyncio
-import logging
 import threading
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
-from hootbus.frames.errors import Cancelled, HandlerFailed, HootError
+from hootbus.frames.errors import Cancelled, HootError
 from hootbus.frames.message import Message
-from hootbus.frames.protocol import MESSAGE_BYTES_MAX, ContentType
-from hootbus.schemas import BodyError, CapnpError, StructType, reason_of
-from hootbus.workers.content import bad_body
-from hootbus.workers.failure import tellable
+from hootbus.schemas import StructType
 from hootbus.workers.handler import Handler, Kind, Methods
 from hootbus.workers.limits import Limits
 from hootbus.workers.mailbox import Mailbox
+from hootbus.workers.outcome import Collected, Results, failure
 from hootbus.workers.outgoing import encode
 from hootbus.workers.request import Request
 from hootbus.workers.session import Body
+from hootbus.workers.tasks import Tasks
 from hootbus.workers.threads import Threads
 
-_LOG: Final = logging.getLogger("hootbus.worker")
-# An error's text is for people; a handler may raise one with a whole file in it.
-_TEXT_MAX: Final = 1000
 # An enum's member is found through its metaclass, which takes longer than what is done with it; a name does not.
 _INLINE: Final = Kind.INLINE
-
-
-class Results(Protocol):
-    """Where results go: the worker's session and connection."""
-
-    def finish(self, request_id: bytes, result: Body | HootError) -> None: ...
-    def partial(self, request_id: bytes, item: Body) -> None: ...
-    def when_room(self, callback: Callable[[], None]) -> None: ...
 
 
 class Counts(msgspec.Struct):
@@ -55,10 +40,9 @@ class Execution:
         self._results = results
         self._limits = limits
         self._mailbox = mailbox
-        self._loop = asyncio.get_running_loop()
         self._threads = Threads(slots, "hootbus-handler")
         self._requests: dict[bytes, Request] = {}
-        self._tasks: dict[bytes, asyncio.Task[None]] = {}
+        self._tasks = Tasks(results, self._finish)
         self.counts = Counts()
 
     def start(self, message: Message, now: float) -> None:
@@ -79,8 +63,7 @@ class Execution:
         elif kind is Kind.GENERATOR:
             self._threads.run(partial(self._items_on_thread, handler, request))
         else:
-            run = self._as_task if kind is Kind.TASK else self._items_as_task
-            self._tasks[message.request_id] = self._loop.create_task(self._guarded(run, handler, request))
+            self._tasks.start(handler, request)
 
     def abort(self, request_id: bytes) -> None:
         """Nobody waits for it any more: cancels the task, or tells the thread."""
@@ -88,19 +71,11 @@ class Execution:
         request = self._requests.get(request_id)
         if request is not None:
             request.abort()
-        task = self._tasks.get(request_id)
-        if task is not None:
-            task.cancel()
+        self._tasks.cancel(request_id)
 
-    async def close(self, timeout: float) -> None:
+    def close(self, timeout: float) -> Awaitable[None]:
         """Waits for tasks and threads that were told to stop, at most `timeout` seconds for all of them."""
-        until = self._loop.time() + timeout
-        if self._tasks:
-            await asyncio.wait(list(self._tasks.values()), timeout=timeout)
-        # Waited for on another thread, as what they still have to say comes over this loop.
-        left = max(0.0, until - self._loop.time())
-        if self._threads and not await asyncio.to_thread(self._threads.close, left):
-            _LOG.warning("a handler did not stop within %.1f s and is left behind", timeout)
+        return self._tasks.close(self._threads, timeout)
 
     def _finish(self, request_id: bytes, result: Body | HootError) -> None:
         self._requests.pop(request_id, None)
@@ -115,53 +90,12 @@ class Execution:
         self._mailbox.post(partial(self._finish, request.id, result))
 
     def _items_on_thread(self, handler: Handler, request: Request) -> None:
-        sink: _Collected | _Streamed = _Streamed(self, request, self._limits) if request.streams else _Collected()
+        sink: Collected | _Streamed = _Streamed(self, request, self._limits) if request.streams else Collected()
         try:
             result = _drive(handler, request, sink)
         except BaseException as error:  # noqa: BLE001  # whatever a handler raises ends its request, not the thread
             result = failure(error, handler, request)
         self._mailbox.post(partial(self._finish, request.id, result))
-
-    # As tasks.
-
-    async def _guarded(
-        self, run: Callable[[Handler, Request], Awaitable[Body]], handler: Handler, request: Request
-    ) -> None:
-        """Whatever happens to the task, its request is finished."""
-        result: Body | HootError = Cancelled("the handler was cancelled")
-        try:
-            result = await run(handler, request)
-        except asyncio.CancelledError:
-            # By `abort`, or by itself; this task ends here either way.
-            pass
-        except BaseException as error:  # noqa: BLE001  # whatever a handler raises ends its request, not the loop
-            result = failure(error, handler, request)
-        finally:
-            del self._tasks[request.id]
-            self._finish(request.id, result)
-
-    async def _as_task(self, handler: Handler, request: Request) -> Body:
-        return encode(await handler.call(request), handler.returns)
-
-    async def _items_as_task(self, handler: Handler, request: Request) -> Body:
-        items = handler.call(request)
-        collected = None if request.streams else _Collected()
-        try:
-            async for item in items:
-                if collected is not None:
-                    collected.put(item, handler)
-                else:
-                    self._results.partial(request.id, encode(item, handler.returns))
-                    await self._room()
-        finally:
-            await items.aclose()
-        return collected.body() if collected is not None else encode(None)
-
-    async def _room(self) -> None:
-        """Until the socket has taken what was sent; at once, mostly."""
-        room = self._loop.create_future()
-        self._results.when_room(lambda: None if room.done() else room.set_result(None))
-        await room
 
     def post_item(self, request_id: bytes, item: Body, sent: Callable[[], None]) -> None:
         """An item from a generator on a thread; `sent` is called once the socket has it."""
@@ -191,29 +125,6 @@ class _Streamed:
         return encode(None)
 
 
-class _Collected:
-    """The items of a generator for a client that takes one reply: one JSON list, bounded as any body is."""
-
-    def __init__(self) -> None:
-        self._items: list[bytes] = []
-        self._size = 2
-
-    def put(self, item: object, handler: Handler) -> None:
-        body = encode(item)
-        if body.content_type not in (ContentType.JSON, ContentType.EMPTY) or body.attachments:
-            raise TypeError(
-                f"{handler.name} gives {body.content_type.name} items, which only a streaming client can take"
-            )
-        text = bytes(body.buffer) or b"null"
-        self._items.append(text)
-        self._size += len(text) + 1
-        if self._size > MESSAGE_BYTES_MAX:
-            raise ValueError(f"the items of {handler.name} exceed {MESSAGE_BYTES_MAX} bytes; stream them")
-
-    def body(self) -> Body:
-        return Body(ContentType.JSON, b"[" + b",".join(self._items) + b"]")
-
-
 def request_of(message: Message, method: str, received_at: float, schema: StructType | None = None) -> Request:
     """What the handler of a REQUEST is given; `schema` is what its annotation says of the body."""
     options = message.options
@@ -238,7 +149,7 @@ def _result(handler: Handler, request: Request) -> Body | HootError:
         return failure(error, handler, request)
 
 
-def _drive(handler: Handler, request: Request, sink: _Collected | _Streamed) -> Body | HootError:
+def _drive(handler: Handler, request: Request, sink: Collected | _Streamed) -> Body | HootError:
     """Runs a generator to its end, or until nobody waits for its items."""
     items = handler.call(request)
     try:
@@ -249,37 +160,3 @@ def _drive(handler: Handler, request: Request, sink: _Collected | _Streamed) -> 
     finally:
         items.close()
     return sink.body()
-
-
-def failure(error: BaseException, handler: Handler, request: Request) -> HootError:
-    """What the peer is told of an exception: its type and text, never a traceback, which goes into the log.
-
-    `sys.exit` and KeyboardInterrupt out of a handler end the request like any other exception: a worker is stopped by
-    its signals, not by what it was sent.
-    """
-    try:
-        return _told(error, handler, request)
-    except BaseException:  # noqa: BLE001  # an exception class of the handler's, whose attributes may do anything
-        return HandlerFailed(type(error).__name__)
-
-
-def _told(error: BaseException, handler: Handler, request: Request) -> HootError:
-    if isinstance(error, HootError):
-        return tellable(error)
-    if isinstance(error, BodyError):
-        return bad_body(error)
-    # Raised by a malformed field that was read, but by a reply that was built wrongly as well: the body knows.
-    if isinstance(error, CapnpError | UnicodeDecodeError) and (fault := request.fault()) is not None:
-        return fault
-    with suppress(RecursionError):  # a handler's own exception may be what cannot be printed
-        _LOG.error("%s failed", handler.name, exc_info=error)
-    return HandlerFailed(_shown(error))
-
-
-def _shown(error: BaseException) -> str:
-    name = type(error).__name__
-    try:
-        text = reason_of(error)
-    except Exception:  # noqa: BLE001  # an exception class of the handler's, whose __str__ may do anything
-        text = ""
-    return f"{name}: {text}"[:_TEXT_MAX] if text else name

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from hootbus.frames.address import BusAddress
@@ -59,16 +59,17 @@ class Serving:
         self.execution = Execution(methods, registration.slots, self, limits, self.mailbox)
         self._connection = Connection(address, self.session, self._carry_out, limits, _LOG, identity)
 
-    async def ended(self) -> None:
+    def ended(self) -> Awaitable[None]:
         """Returns when the worker has stopped. Raises the HootError with which it was refused."""
-        await self._ended
+        return self._ended
 
-    async def close(self) -> None:
-        """Stops what is not stopped yet, and frees everything."""
-        self.stop_now()
-        await self.execution.close(_STOP_TIMEOUT_S)
-        # On a thread, as the loop may be the program's own, and has others to serve.
-        await asyncio.to_thread(self._connection.end)
+    def handlers_ended(self) -> Awaitable[None]:
+        """Returns when the handlers have ended, once they were told to, or are left behind."""
+        return self.execution.close(_STOP_TIMEOUT_S)
+
+    def end(self) -> None:
+        """After `stop_now`: returns when what was sent has left, or half a second is over. For any thread."""
+        self._connection.end()
 
     def drain(self) -> None:
         """Takes nothing new, finishes what it has, and ends."""

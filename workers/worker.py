@@ -203,7 +203,10 @@ class Worker:
             with _signals(serving) if with_signals else nullcontext():
                 await serving.ended()
         finally:
-            await serving.close()
+            serving.stop_now()
+            await serving.handlers_ended()
+            # On a thread, as the loop may be the program's own, and has others to serve.
+            await asyncio.to_thread(serving.end)
             self._running = None
 
     def start(self, address: str | None = None, *, timeout: float | None = 30.0) -> None:
