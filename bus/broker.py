@@ -177,9 +177,9 @@ class Broker:
     # Serving
 
     def _serve(self) -> None:
-        # The sockets' descriptors and not `zmq.poll`, which asks each socket several times over: a third of the system
-        # calls of a lone request. They tell of changes only, and of none that a send has taken note of: so there is
-        # always one more look, which finds nothing, between the last send and the wait.
+        # The sockets' descriptors and not `zmq.poll`, which asks each socket several times over: 72 system calls of the
+        # broker for a lone request are 61 so. They tell of changes only, and of none that a send has taken note of: so
+        # there is always one more look, which finds nothing, between the last send and the wait.
         poller = select.poll()
         watched = (self._wire.socket, self._monitor.socket, *(s for line in self._lines.values() for s in line.sockets))
         for descriptor in (*(socket.fileno() for socket in watched), self._wake_reader):

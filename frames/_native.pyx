@@ -204,7 +204,7 @@ cdef class Wire:
             for i in range(count):
                 _fill(&parts[i], frames[i])
                 ready += 1
-        except BaseException:
+        except BaseException:  # cleaned up after and raised again
             for i in range(ready):
                 msg_close(&parts[i])
             raise

@@ -67,7 +67,7 @@ class Client:
         self._thread.start()
         try:
             self._calls = opened.result()
-        except BaseException:
+        except BaseException:  # cleaned up after and raised again
             # No socket, no context, or Ctrl-C: whatever it was, the thread must not stay.
             self._driver.end()
             self._thread.join()

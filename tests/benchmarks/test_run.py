@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from benchmarks import steps
 from benchmarks.__main__ import main
 from benchmarks.peers import nats_
 from benchmarks.questions import BY_NAME, cpu, latency, requests
@@ -85,3 +86,14 @@ def test_a_percentile_is_a_value_that_was_measured() -> None:
 
 def test_more_time_takes_more_loops() -> None:
     assert 1 <= loops_for(1e-6) < loops_for(1e-3)
+
+
+def test_the_page_on_performance_has_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "_REPEATS", 50)
+    monkeypatch.setattr(steps, "_ROUNDS", 1)
+    page = (Path(__file__).parents[2] / "docs" / "performance.md").read_text()
+    measured = dict(steps.steps())
+    assert len(measured) == 8
+    for step, seconds in measured.items():
+        assert seconds > 0, step
+        assert f"\n| {step} | " in page
