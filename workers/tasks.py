@@ -30,7 +30,9 @@ class Tasks:
 
     def start(self, handler: Handler, request: Request) -> None:
         """Begins the handler for a request."""
-        self._running[request.id] = asyncio.get_running_loop().create_task(self._guarded(handler, request))
+        task = asyncio.get_running_loop().create_task(self._guarded(handler, request))
+        self._running[request.id] = task
+        task.add_done_callback(lambda _: self._ended(request.id))
 
     def cancel(self, request_id: bytes) -> None:
         """Cancels the request's task, if there is one."""
@@ -62,6 +64,14 @@ class Tasks:
         finally:
             del self._running[request.id]
             self._finish(request.id, result)
+            # An error's traceback leads to this frame, which must not lead back to it: the body would wait for the
+            # garbage collector.
+            del result
+
+    def _ended(self, request_id: bytes) -> None:
+        # A task that is cancelled before its first step has not run a line of `_guarded`, and would keep its slot.
+        if self._running.pop(request_id, None) is not None:
+            self._finish(request_id, Cancelled("the handler was not begun"))
 
     async def _reply(self, handler: Handler, request: Request) -> Body:
         return encode(await handler.call(request), handler.returns)

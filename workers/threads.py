@@ -18,7 +18,9 @@ class Threads:
         self._name = name
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._idle = 0
+        # Threads that wait for a job, less the jobs that wait for a thread. Counted when a job is put, not when a
+        # thread has got to it: else several jobs that come at once would all count on the one thread that is idle.
+        self._spare = 0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -29,8 +31,10 @@ class Threads:
         """Has the next free thread run it."""
         self._jobs.put(job)
         with self._lock:
-            if self._idle or len(self._threads) >= self._size:
+            self._spare -= 1
+            if self._spare >= 0 or len(self._threads) >= self._size:
                 return
+            self._spare += 1
             name = f"{self._name}-{len(self._threads)}"
             thread = threading.Thread(target=self._work, name=name, daemon=True)
             self._threads.append(thread)
@@ -49,13 +53,8 @@ class Threads:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _work(self) -> None:
-        while True:
-            with self._lock:
-                self._idle += 1
-            job = self._jobs.get()
-            with self._lock:
-                self._idle -= 1
-            if job is None:
-                return
+        while (job := self._jobs.get()) is not None:
             job()
             del job
+            with self._lock:
+                self._spare += 1
