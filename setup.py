@@ -25,6 +25,14 @@ COMPILED: Final = (
     "frames/message.py",
     "frames/options.py",
     "frames/value.py",
+    "schemas/arena.py",
+    "schemas/canonical.py",
+    "schemas/dicts.py",
+    "schemas/fields.py",
+    "schemas/pointers.py",
+    "schemas/validate.py",
+    "schemas/values.py",
+    "schemas/writer.py",
     "workers/calls.py",
     "workers/client_session.py",
     "workers/connection.py",
@@ -48,7 +56,8 @@ class BuildCompiled(build_ext):  # type: ignore[misc]  # setuptools brings no ty
 
     def build_extension(self, extension: Extension) -> None:
         library = Path(self.get_ext_fullpath(f"{LIBRARY}__mypyc"))
-        if not extension.name.startswith(("hootbus.frames._native", LIBRARY)) and not library.exists():
+        source = extension.name.removeprefix("hootbus.").replace(".", "/") + ".py"
+        if source in COMPILED and not library.exists():
             return
         super().build_extension(extension)
 

@@ -67,7 +67,12 @@ def _native(bus: BusAddress) -> Iterator[Check]:
         yield Check("native module", State.OK, "messages move in one call each, and the hot path is compiled")
     elif NATIVE:
         finding = "messages move in one call each, but the hot path is not compiled: slower, same behaviour"
-        yield Check("native module", State.WARN, finding, "install a wheel, or reinstall without HOOTBUS_COMPILE=0")
+        yield Check(
+            "native module",
+            State.WARN,
+            finding,
+            "install a wheel, or reinstall without HOOTBUS_COMPILE=0; pip install -v says why",
+        )
     elif os.environ.get("HOOT_NATIVE") == "0":
         yield Check(
             "native module", State.WARN, "switched off by HOOT_NATIVE=0: slower, same behaviour", "unset HOOT_NATIVE"

@@ -39,6 +39,7 @@ _IDEMPOTENT: Final[int] = Flag.IDEMPOTENT.value
 _ONE_WAY: Final[int] = Flag.ONE_WAY.value
 _WAIT: Final[int] = Flag.WAIT.value
 _PARTIALS: Final[int] = Flag.PARTIALS.value
+_PLAIN: Final[int] = Flag.PLAIN.value
 # The flags a worker is shown: what the client said of its request, not what only peers say of themselves.
 _PASSED_ON: Final[int] = _IDEMPOTENT | _ONE_WAY | _WAIT | _PARTIALS
 
@@ -196,7 +197,8 @@ class Requests:
         if worker.extended:
             left_ms = max(1, int((request.deadline - now) * 1000))
             schema_id = payload.options.schema_id if payload.options is not None else 0
-            options = Options(min(left_ms, 0xFFFF_FFFF), request.flags & _PASSED_ON, 0, schema_id)
+            flags = request.flags & _PASSED_ON if request.extended else _PLAIN
+            options = Options(min(left_ms, 0xFFFF_FFFF), flags, 0, schema_id)
         request.phase = _HANDED
         request.worker = worker
         request.wire_id = wire_id

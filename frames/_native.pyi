@@ -1,11 +1,9 @@
 import zmq
 
-from hootbus.frames.buffer import Buffer
-from hootbus.frames.protocol import ContentType
-
 SENT: int
 FULL: int
 UNREACHABLE: int
+LENT_BYTES_MIN: int
 
 class Frame:
     def __len__(self) -> int: ...
@@ -15,29 +13,11 @@ class Frame:
 
 class Wire:
     socket: zmq.Socket[bytes]
+    lent: int
+    copied: int
     def __init__(self, socket: zmq.Socket[bytes]) -> None: ...
     def receive(self) -> list[bytes | Frame] | None: ...
     def send(self, frames: list[bytes | bytearray | memoryview | Frame]) -> int: ...
     def close(self, linger: int | None = None) -> None: ...
 
-class Part:
-    def __len__(self) -> int: ...
-    def __buffer__(self, flags: int, /) -> memoryview: ...
-
-def join(bodies: list[bytes]) -> bytes: ...
-def split(body: Buffer, count: int) -> list[Part]: ...
-
-class Run:
-    name: str
-    topic: bytes
-    content_type: ContentType
-    schema_id: int
-    time_ns: int
-    bodies: list[bytes]
-    size: int
-    room: int
-    def __init__(
-        self, name: str, topic: bytes, content_type: ContentType, schema_id: int, time_ns: int, body: bytes
-    ) -> None: ...
-    def follow(self, name: str, body: object, schema_id: int) -> bool: ...
-    def add(self, body: bytes) -> bool: ...
+def on_loan() -> int: ...

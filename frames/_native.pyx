@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""The native door to libzmq: one call per multipart message, and frames that are read where they were received.
+"""The native door to libzmq: one call per multipart message, and frames that are read where they lie, at both ends.
 
 The functions are those of the very libzmq that pyzmq has loaded (looked up through pyzmq's own extension module), so
 that sockets and contexts are shared and nothing is linked. `fallback.py` has the same face on plain pyzmq.
@@ -12,16 +12,16 @@ import ctypes
 import zmq
 import zmq.backend.cython._zmq
 
-from hootbus.frames import event as _event
 from hootbus.frames import protocol as _protocol
 
-cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_GET_BUFFER
+from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
 from libc.errno cimport EAGAIN, EINTR
-from libc.stdint cimport uint64_t, uintptr_t
-from libc.string cimport memcmp, memcpy, memset
+from libc.stdint cimport uintptr_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcmp, memcpy
 
 cdef extern from *:
     """
@@ -38,6 +38,8 @@ cdef extern from *:
 
 ctypedef int (*msg_init_t)(hoot_msg_t *) noexcept nogil
 ctypedef int (*msg_init_size_t)(hoot_msg_t *, size_t) noexcept nogil
+ctypedef void (*give_back_t)(void *, void *) noexcept nogil
+ctypedef int (*msg_init_data_t)(hoot_msg_t *, void *, size_t, give_back_t, void *) noexcept nogil
 ctypedef int (*msg_recv_t)(hoot_msg_t *, void *, int) noexcept nogil
 ctypedef int (*msg_send_t)(hoot_msg_t *, void *, int) noexcept nogil
 ctypedef int (*msg_close_t)(hoot_msg_t *) noexcept nogil
@@ -54,6 +56,7 @@ cdef void *_address(str name) except NULL:
 
 cdef msg_init_t msg_init = <msg_init_t>_address("zmq_msg_init")
 cdef msg_init_size_t msg_init_size = <msg_init_size_t>_address("zmq_msg_init_size")
+cdef msg_init_data_t msg_init_data = <msg_init_data_t>_address("zmq_msg_init_data")
 cdef msg_recv_t msg_recv = <msg_recv_t>_address("zmq_msg_recv")
 cdef msg_send_t msg_send = <msg_send_t>_address("zmq_msg_send")
 cdef msg_close_t msg_close = <msg_close_t>_address("zmq_msg_close")
@@ -67,11 +70,6 @@ cdef int DONTWAIT = zmq.DONTWAIT
 cdef int SNDMORE = zmq.SNDMORE
 cdef int ETERM = zmq.ETERM
 cdef bytes SIGNATURE = _protocol.SIGNATURE
-cdef object _join = _event.join
-cdef object _split = _event.split
-cdef object RAW_BINARY = _protocol.ContentType.RAW_BINARY
-cdef Py_ssize_t JOINED_MAX = _event.JOINED_MAX
-cdef Py_ssize_t JOINED_BYTES = _event.JOINED_BYTES
 
 # Where a header may stand, a frame of at most this many bytes is given as bytes: cheaper than a Frame, and no header is
 # larger. It must not be less than any header's bound (protocol.py).
@@ -84,6 +82,98 @@ cdef enum:
 SENT = 0
 FULL = 1
 UNREACHABLE = 2
+
+# A frame of so many bytes that says it cannot change is lent to libzmq; a smaller one is copied as quickly (measured).
+cdef enum:
+    LENT_MIN = 64 * 1024
+LENT_BYTES_MIN = LENT_MIN
+# What is lent begins at a word: over inproc it is received where it lies, and Cap'n Proto is read in whole words.
+cdef enum:
+    WORD = 8
+
+# What `_fill` did with a frame, if it is one to count.
+cdef enum:
+    SMALL = 0
+    LENT = 1
+    COPIED = 2
+
+
+cdef extern from *:
+    """
+    /* A frame that libzmq reads where a program has it. The keeper holds the memory until libzmq has given it back. */
+    typedef struct hoot_loan { struct hoot_loan *next; PyObject *keeper; } hoot_loan_t;
+
+    static hoot_loan_t *hoot_given_back = NULL;
+
+    /* What libzmq calls when it needs a loan no more, at any time and mostly in a thread of its own, with or without
+       the GIL. So it touches nothing of Python's and waits for nobody: it pushes the loan onto a list. */
+    static void hoot_give_back(void *data, void *hint) {
+        hoot_loan_t *loan = (hoot_loan_t *)hint;
+        (void)data;
+        loan->next = __atomic_load_n(&hoot_given_back, __ATOMIC_RELAXED);
+        while (!__atomic_compare_exchange_n(
+            &hoot_given_back, &loan->next, loan, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {}
+    }
+
+    /* The whole list at once, so that a push never meets a loan that was taken meanwhile. */
+    static hoot_loan_t *hoot_take_given_back(void) {
+        if (__atomic_load_n(&hoot_given_back, __ATOMIC_RELAXED) == NULL) return NULL;
+        return __atomic_exchange_n(&hoot_given_back, NULL, __ATOMIC_ACQUIRE);
+    }
+    """
+    ctypedef struct hoot_loan_t:
+        hoot_loan_t *next
+        PyObject *keeper
+    void hoot_give_back(void *, void *) noexcept nogil
+    hoot_loan_t *hoot_take_given_back() noexcept nogil
+
+# Loans that were not yet found to be given back. Like all of this but the list of those, it is the GIL's to guard.
+cdef Py_ssize_t _on_loan = 0
+
+
+cdef int _copy(hoot_msg_t *part, const void *data, Py_ssize_t size) except -1:
+    if msg_init_size(part, <size_t>size) < 0:
+        raise MemoryError()
+    memcpy(msg_data(part), data, <size_t>size)
+    return COPIED if size >= LENT_MIN else SMALL
+
+
+cdef int _lend(hoot_msg_t *part, object keeper, void *data, Py_ssize_t size) except -1:
+    """Makes a part of the memory itself, and keeps that until libzmq gives it back."""
+    global _on_loan
+    cdef hoot_loan_t *loan
+    if <uintptr_t>data % WORD:
+        return _copy(part, data, size)
+    loan = <hoot_loan_t *>malloc(sizeof(hoot_loan_t))
+    if loan == NULL:
+        raise MemoryError()
+    loan.keeper = <PyObject *>keeper
+    if msg_init_data(part, data, <size_t>size, hoot_give_back, loan) < 0:
+        free(loan)
+        raise MemoryError()
+    Py_INCREF(keeper)
+    _on_loan += 1
+    return LENT
+
+
+cdef void _take_back() noexcept:
+    """Lets go of what libzmq has given back. That may run anybody's destructor, which may send and receive as well."""
+    global _on_loan
+    cdef hoot_loan_t *loan = hoot_take_given_back()
+    cdef hoot_loan_t *given_back
+    while loan != NULL:
+        given_back = loan
+        loan = loan.next
+        _on_loan -= 1
+        Py_XDECREF(given_back.keeper)
+        free(given_back)
+
+
+def on_loan():
+    """How many frames of this process libzmq has by reference, and has not given back."""
+    _take_back()
+    return _on_loan
+
 
 cdef class Frame:
     """One received frame: a read-only buffer that owns its ZeroMQ message and frees it with its last reference."""
@@ -117,17 +207,70 @@ cdef class Frame:
         return <uintptr_t>msg_data(&self.message)
 
 
+cdef int _fill(hoot_msg_t *part, object frame) except -1:
+    """Makes the part for a frame: a received Frame is shared, what is large and read-only lent, all else copied once."""
+    cdef Py_buffer view
+    cdef Py_buffer *buffer
+    cdef Frame whole
+    if PyBytes_CheckExact(frame):
+        if PyBytes_GET_SIZE(frame) >= LENT_MIN:
+            return _lend(part, frame, PyBytes_AS_STRING(frame), PyBytes_GET_SIZE(frame))
+        return _copy(part, PyBytes_AS_STRING(frame), PyBytes_GET_SIZE(frame))
+    if type(frame) is Frame:
+        return _share(part, <Frame>frame)
+    if type(frame) is memoryview and type(frame.obj) is Frame:
+        # What a handler has been given as `raw` and gives back: the whole of what was received goes on as it is.
+        whole = <Frame>frame.obj
+        buffer = PyMemoryView_GET_BUFFER(frame)
+        if buffer.buf == msg_data(&whole.message) and <size_t>buffer.len == msg_size(&whole.message):
+            return _share(part, whole)
+    PyObject_GetBuffer(frame, &view, PyBUF_SIMPLE)
+    try:
+        if view.readonly and view.len >= LENT_MIN:
+            # A view of our own, as a program may release the one that it sends as soon as it has sent it.
+            keeper = memoryview(frame)
+            buffer = PyMemoryView_GET_BUFFER(keeper)
+            return _lend(part, keeper, buffer.buf, buffer.len)
+        return _copy(part, view.buf, view.len)
+    finally:
+        PyBuffer_Release(&view)
+
+
+cdef int _share(hoot_msg_t *part, Frame frame) except -1:
+    msg_init(part)
+    if msg_copy(part, &frame.message) < 0:
+        msg_close(part)
+        raise zmq.ZMQError(zmq_errno())
+    return SMALL
+
+
+cdef void _drop(hoot_msg_t *parts, Py_ssize_t first, Py_ssize_t end) noexcept:
+    """Closes what was not sent, and lets go of what was lent for it."""
+    for i in range(first, end):
+        msg_close(&parts[i])
+    _take_back()
+
+
+cdef object _error(int reason):
+    """The exception pyzmq would raise."""
+    return zmq.ContextTerminated() if reason == ETERM else zmq.ZMQError(reason)
+
+
 cdef class Wire:
     """A socket's whole messages, received and sent in one call each. It owns the socket: close it here.
 
     Frames of a HOOT01 message that may be headers are bytes; the body and the attachments are Frames. On the sockets
     that carry events (SUB, PUB and their X kinds) the third frame, the body, is the Frame.
+
+    `lent` and `copied` count the frames of LENT_BYTES_MIN and more that it was given to send.
     """
 
     cdef void *handle
     cdef Py_ssize_t start
     cdef Py_ssize_t held
     cdef readonly object socket
+    cdef readonly Py_ssize_t lent
+    cdef readonly Py_ssize_t copied
 
     def __init__(self, socket not None):
         self.socket = socket
@@ -140,6 +283,11 @@ cdef class Wire:
         """Closes the socket; `linger` in milliseconds."""
         self.handle = NULL
         self.socket.close(linger)
+        _take_back()
+
+    def __dealloc__(self):
+        # A context that ends gives back the last loans when the Wire is closed already.
+        _take_back()
 
     def receive(self):
         """The frames of the next message, or None if there is none now. Never blocks."""
@@ -150,6 +298,7 @@ cdef class Wire:
         cdef size_t size
         cdef int more
         cdef int reason
+        _take_back()
         if self.handle == NULL:
             raise zmq.ZMQError(zmq.ENOTSOCK)
         while msg_recv(&frame.message, self.handle, DONTWAIT) < 0:
@@ -188,13 +337,22 @@ cdef class Wire:
                     raise _error(reason)
 
     def send(self, list frames not None):
-        """Queues one message; SENT, or FULL (the peer's pipe) or UNREACHABLE (no such peer), with nothing sent."""
+        """Queues one message; SENT, or FULL (the peer's pipe) or UNREACHABLE (no such peer), with nothing sent.
+
+        A frame of LENT_BYTES_MIN and more whose buffer is read-only, and begins at a word, is not copied: it must not
+        change until it was delivered, through whatever else its memory can be written. It is held meanwhile, until
+        the next message that any Wire of this process sends or receives, or looks for.
+        """
         cdef hoot_msg_t parts[STORED_MAX]
-        cdef Py_ssize_t count = len(frames)
+        cdef Py_ssize_t count
         cdef Py_ssize_t ready = 0
         cdef Py_ssize_t i
         cdef int flags
         cdef int reason
+        cdef int done
+        _take_back()
+        # Looked at from here on, as somebody's destructor may have closed this, or changed the list.
+        count = len(frames)
         if self.handle == NULL:
             raise zmq.ZMQError(zmq.ENOTSOCK)
         if not 0 < count <= STORED_MAX:
@@ -202,11 +360,12 @@ cdef class Wire:
         # All parts are made before the first is sent: a message that has begun must be finished.
         try:
             for i in range(count):
-                _fill(&parts[i], frames[i])
+                done = _fill(&parts[i], frames[i])
                 ready += 1
+                self.lent += done == LENT
+                self.copied += done == COPIED
         except BaseException:  # cleaned up after and raised again
-            for i in range(ready):
-                msg_close(&parts[i])
+            _drop(parts, 0, ready)
             raise
         for i in range(count):
             flags = DONTWAIT | SNDMORE if i + 1 < count else DONTWAIT
@@ -214,194 +373,10 @@ cdef class Wire:
                 reason = zmq_errno()
                 if reason == EINTR:
                     continue
-                for i in range(i, count):
-                    msg_close(&parts[i])
+                _drop(parts, i, count)
                 if reason == EAGAIN:
                     return FULL
                 if reason == EHOSTUNREACH:
                     return UNREACHABLE
                 raise _error(reason)
         return SENT
-
-
-cdef object _error(int reason):
-    """The exception pyzmq would raise."""
-    return zmq.ContextTerminated() if reason == ETERM else zmq.ZMQError(reason)
-
-
-cdef int _share(hoot_msg_t *part, Frame frame) except -1:
-    msg_init(part)
-    if msg_copy(part, &frame.message) < 0:
-        msg_close(part)
-        raise zmq.ZMQError(zmq_errno())
-    return 0
-
-
-cdef int _fill(hoot_msg_t *part, object frame) except -1:
-    """Makes the part for a frame: a received Frame is shared, anything else is copied once."""
-    cdef Py_buffer view
-    cdef Py_buffer *buffer
-    cdef Frame whole
-    if PyBytes_CheckExact(frame):
-        if msg_init_size(part, <size_t>PyBytes_GET_SIZE(frame)) < 0:
-            raise MemoryError()
-        memcpy(msg_data(part), PyBytes_AS_STRING(frame), <size_t>PyBytes_GET_SIZE(frame))
-        return 0
-    if type(frame) is Frame:
-        return _share(part, <Frame>frame)
-    if type(frame) is memoryview and type(frame.obj) is Frame:
-        # What a handler has been given as `raw` and gives back: the whole of what was received goes on as it is.
-        whole = <Frame>frame.obj
-        buffer = PyMemoryView_GET_BUFFER(frame)
-        if buffer.buf == msg_data(&whole.message) and <size_t>buffer.len == msg_size(&whole.message):
-            return _share(part, whole)
-    PyObject_GetBuffer(frame, &view, PyBUF_SIMPLE)
-    try:
-        if msg_init_size(part, <size_t>view.len) < 0:
-            raise MemoryError()
-        memcpy(msg_data(part), view.buf, <size_t>view.len)
-    finally:
-        PyBuffer_Release(&view)
-    return 0
-
-
-@cython.final
-@cython.no_gc
-@cython.freelist(64)
-cdef class Part:
-    """A piece of a received body: a read-only buffer that keeps the whole as long as it lives."""
-
-    cdef object whole
-    cdef const unsigned char *data
-    cdef Py_ssize_t size
-
-    def __len__(self):
-        return self.size
-
-    def __getbuffer__(self, Py_buffer *view, int flags):
-        PyBuffer_FillInfo(view, self, <void *>self.data, self.size, 1, flags)
-
-    def __repr__(self):
-        return f"<Part of {self.size} bytes>"
-
-    def __reduce__(self):
-        raise TypeError("a Part is memory of this process; send bytes(part) instead")
-
-
-# Joined events are what a bus carries when it is busiest, at about a microsecond of CPU each from end to end. Per event,
-# `join` takes 5 ns where `event.join` takes 190, `split` 13 where `event.split` takes 250 (50 of them for a memoryview,
-# which is why there are Parts), and `Run.follow` 70 where `event.Run.follow` takes several hundred.
-
-
-def join(list bodies not None):
-    """As `event.join`."""
-    cdef Py_ssize_t size = 0
-    cdef unsigned char *at
-    cdef object body
-    for body in bodies:
-        if not PyBytes_CheckExact(body):
-            return _join(bodies)
-        size += 8 + _whole_words(PyBytes_GET_SIZE(body))
-    joined = PyBytes_FromStringAndSize(NULL, size)
-    at = <unsigned char *>PyBytes_AS_STRING(joined)
-    for body in bodies:
-        size = PyBytes_GET_SIZE(body)
-        _write_little(at, <uint64_t>size)
-        memcpy(at + 8, PyBytes_AS_STRING(body), <size_t>size)
-        memset(at + 8 + size, 0, <size_t>(_whole_words(size) - size))
-        at += 8 + _whole_words(size)
-    return joined
-
-
-def split(body, Py_ssize_t count):
-    """As `event.split`, and with its words: what is not joined as it should be is left to it."""
-    cdef object whole = memoryview(body)
-    cdef const unsigned char *at = <const unsigned char *>PyMemoryView_GET_BUFFER(whole).buf
-    cdef Py_ssize_t left = PyMemoryView_GET_BUFFER(whole).len
-    cdef list parts = []
-    cdef uint64_t size
-    cdef Part part
-    for _ in range(count):
-        if left < 8:
-            return _split(body, count)
-        size = _little(at, 8)
-        at += 8
-        left -= 8
-        # In two steps, as a size near 2^64 has no whole words.
-        if size > <uint64_t>left or _whole_words(<Py_ssize_t>size) > left:
-            return _split(body, count)
-        part = Part.__new__(Part)
-        part.whole = whole
-        part.data = at
-        part.size = <Py_ssize_t>size
-        parts.append(part)
-        at += _whole_words(part.size)
-        left -= _whole_words(part.size)
-    if left:
-        return _split(body, count)
-    return parts
-
-
-cdef Py_ssize_t _whole_words(Py_ssize_t size) noexcept:
-    return (size + 7) & ~<Py_ssize_t>7
-
-
-cdef uint64_t _little(const unsigned char *data, int size) noexcept:
-    cdef uint64_t value = 0
-    while size:
-        size -= 1
-        value = value << 8 | data[size]
-    return value
-
-
-cdef void _write_little(unsigned char *at, uint64_t value) noexcept:
-    cdef int i
-    for i in range(8):
-        at[i] = <unsigned char>(value >> 8 * i & 0xFF)
-
-
-@cython.final
-cdef class Run:
-    """As `event.Run`."""
-
-    cdef readonly str name
-    cdef readonly bytes topic
-    cdef readonly object content_type
-    cdef readonly object schema_id
-    cdef readonly object time_ns
-    cdef readonly list bodies
-    cdef readonly Py_ssize_t size
-    cdef public Py_ssize_t room
-
-    def __init__(self, str name, bytes topic, content_type, schema_id, time_ns, bytes body):
-        self.name = name
-        self.topic = topic
-        self.content_type = content_type
-        self.schema_id = schema_id
-        self.time_ns = time_ns
-        self.bodies = [body]
-        self.size = len(body)
-
-    def follow(self, name, body, schema_id):
-        """As `event.Run.follow`."""
-        return (
-            self.room > 0
-            and PyBytes_CheckExact(body)
-            and self.content_type is RAW_BINARY
-            and name == self.name
-            and schema_id == self.schema_id
-            and self._add(<bytes>body)
-        )
-
-    def add(self, bytes body not None):
-        """As `event.Run.add`."""
-        return self._add(body)
-
-    cdef bint _add(self, bytes body):
-        cdef Py_ssize_t size = self.size + PyBytes_GET_SIZE(body)
-        if size > JOINED_BYTES or len(self.bodies) >= JOINED_MAX:
-            return False
-        self.bodies.append(body)
-        self.size = size
-        self.room -= 1
-        return True

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     Buffer: TypeAlias = bytes | bytearray | memoryview | Frame
 else:
-    # The native module may not be there, and the annotations must make sense all the same (inspect.signature).
+    # That module may not be there, and the annotations must make sense all the same (inspect.signature).
     Buffer = bytes | bytearray | memoryview
 # The frames of a multipart message: bytes where a header may stand, Buffer for what is too large to be one, the body
 # and the attachments. A list type cannot say that.

@@ -55,3 +55,5 @@ class Flag(IntEnum):
     WAIT = 4
     PARTIALS = 8
     WORKER = 16
+    # Set by the broker alone: the request comes from a peer that sent no options.
+    PLAIN = 32

@@ -1,4 +1,7 @@
-"""The door to libzmq: native where it was compiled, plain pyzmq where not or where HOOT_NATIVE=0 asks for that."""
+"""The door to libzmq, and joined events: native where compiled, plain Python where not or where HOOT_NATIVE=0 asks.
+
+Both or neither, though each is a module of its own: NATIVE and `hoot doctor` tell the whole with one word.
+"""
 
 import os
 from typing import TYPE_CHECKING
@@ -15,7 +18,8 @@ elif os.environ.get("HOOT_NATIVE") == "0":
     NATIVE = False
 else:
     try:
-        from hootbus.frames._native import FULL, SENT, UNREACHABLE, Run, Wire, join, split
+        from hootbus.frames._joined import Run, join, split
+        from hootbus.frames._native import FULL, SENT, UNREACHABLE, Wire
 
         NATIVE = True
     except (ImportError, AttributeError):  # not compiled, or a pyzmq without the module whose functions are looked up

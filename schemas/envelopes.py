@@ -13,7 +13,8 @@ import msgspec
 from hootbus.schemas import standard
 from hootbus.schemas.body import read_capnp, read_json, write_capnp, write_json
 from hootbus.schemas.errors import BodyError
-from hootbus.schemas.structs import Builder, CapnpError, Reader, reading
+from hootbus.schemas.readers import StructReader
+from hootbus.schemas.structs import Builder
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -115,25 +116,22 @@ def read_registration(body: "Buffer") -> Registration:
     register = _arm(read_capnp(body, standard.envelope.Envelope), "register")
     if register is None:
         raise BodyError("payload", "not a registration")
-    with reading("methods"):
-        _check_count("methods", len(register.methods), METHODS_MAX)
-        methods = tuple(_method(index, entry) for index, entry in enumerate(register.methods))
-    with reading("capabilities"):
-        _check_count("capabilities", len(register.capabilities), CAPABILITIES_MAX)
-        capabilities = tuple(_short(f"capabilities[{index}]", text) for index, text in enumerate(register.capabilities))
-    with reading("register"):
-        registration = Registration(
-            worker_id=_uuid(register.workerId),
-            name=_short("workerName", register.workerName),
-            hostname=_short("hostname", register.hostname),
-            version=_short("version", register.version),
-            pid=register.pid,
-            capabilities=capabilities,
-            slots=register.slots,
-            methods=methods,
-            extension_version=register.extensionVersion,
-            lost_after_ms=register.lostAfterMs,
-        )
+    _check_count("methods", len(register.methods), METHODS_MAX)
+    methods = tuple(_method(index, entry) for index, entry in enumerate(register.methods))
+    _check_count("capabilities", len(register.capabilities), CAPABILITIES_MAX)
+    capabilities = tuple(_short(f"capabilities[{index}]", text) for index, text in enumerate(register.capabilities))
+    registration = Registration(
+        worker_id=_uuid(register.workerId),
+        name=_short("workerName", register.workerName),
+        hostname=_short("hostname", register.hostname),
+        version=_short("version", register.version),
+        pid=register.pid,
+        capabilities=capabilities,
+        slots=register.slots,
+        methods=methods,
+        extension_version=register.extensionVersion,
+        lost_after_ms=register.lostAfterMs,
+    )
     _check(registration)
     return registration
 
@@ -157,8 +155,7 @@ def read_error(body: "Buffer") -> WireError | None:
     error = _arm(read_capnp(body, standard.envelope.Envelope), "error")
     if error is None:
         return None
-    with reading("error"):
-        return WireError(code=error.code, message=error.message, details=error.details)
+    return WireError(code=error.code, message=error.message, details=error.details)
 
 
 def write_error_json(code: str, message: str, details: str = "") -> bytes:
@@ -207,8 +204,7 @@ def read_pong(body: "Buffer") -> Pong | None:
     pong = _arm(read_capnp(body, standard.envelope.Envelope), "pong")
     if pong is None:
         return None
-    with reading("pong"):
-        return Pong(worker_id=_uuid(pong.workerId), uptime_secs=pong.uptimeSecs)
+    return Pong(worker_id=_uuid(pong.workerId), uptime_secs=pong.uptimeSecs)
 
 
 def _envelope(request_id: bytes) -> Builder:
@@ -218,24 +214,23 @@ def _envelope(request_id: bytes) -> Builder:
     return envelope
 
 
-def _arm_name(envelope: Reader) -> str | None:
-    # An arm from a newer peer, and a payload that is no struct because the body is no Envelope at all, raise alike.
-    # A null payload would read as its first arm, `register`, of which nobody said anything.
+def _arm_name(envelope: StructReader) -> str | None:
+    # A payload may be no struct because the body is no Envelope at all. A null payload would read as its first arm,
+    # `register`, of which nobody said anything.
     try:
         return str(envelope.payload.which()) if envelope._has("payload") else None
-    except CapnpError:
+    except BodyError:
         return None
 
 
-def _arm(envelope: Reader, name: str) -> Reader | None:
+def _arm(envelope: StructReader, name: str) -> StructReader | None:
     if _arm_name(envelope) != name:
         return None
-    with reading(name):
-        payload = envelope.payload
-        return getattr(payload, name) if payload._has(name) else None
+    payload = envelope.payload
+    return payload._get(name) if payload._has(name) else None
 
 
-def _method(index: int, entry: Reader) -> Method:
+def _method(index: int, entry: StructReader) -> Method:
     return Method(
         name=_short(f"methods[{index}].name", entry.name),
         is_default=entry.isDefault,
@@ -246,7 +241,7 @@ def _method(index: int, entry: Reader) -> Method:
     )
 
 
-def _uuid(uuid: Reader) -> bytes:
+def _uuid(uuid: StructReader) -> bytes:
     return identifier_of(uuid.low, uuid.high)
 
 

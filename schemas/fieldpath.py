@@ -1,162 +1,140 @@
-"""From a field's path to the pointers to follow: what the walker needs of the schema, worked out once per path.
+"""Values by their path: "clip.channels[1].samples", from the root of a message, through structs, groups and lists."""
 
-pycapnp's view of a schema is slow (a microsecond per attribute) and shaped like the compiler's output; a plan is a
-handful of numbers. Whatever is wrong here is wrong in our own program, so it is a `FieldError`.
-"""
-
+import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
 
+from hootbus.schemas.arrays import Array
 from hootbus.schemas.errors import FieldError
+from hootbus.schemas.layout import Field, StructLayout, layout_of
+from hootbus.schemas.lists import ArrayList, ListReader, PointerList
+from hootbus.schemas.pointers import bytes_of, text_of
+from hootbus.schemas.readers import StructReader, root_reader
 from hootbus.schemas.segments import Segments, segments
-from hootbus.schemas.structs import Node, StructType, struct_name
+from hootbus.schemas.structs import StructType
+from hootbus.schemas.types import Bool, Data, Enum, List, Number, Struct, Text, Type, spelled
 
-Array: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.generic]]"
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
-# The schema compiler's mark of a field that is in no union.
-NO_DISCRIMINANT: Final = 0xFFFF
-# A program names few paths. The bound is for one that makes them up as it goes.
-PLANS_MAX: Final = 1024
+# A program names few paths, but may put indices into them as it goes.
+PATHS_MAX: Final = 1024
 
-DTYPES: Final[dict[str, np.dtype[np.generic]]] = {
-    "int8": np.dtype("<i1"),
-    "int16": np.dtype("<i2"),
-    "int32": np.dtype("<i4"),
-    "int64": np.dtype("<i8"),
-    "uint8": np.dtype("<u1"),
-    "uint16": np.dtype("<u2"),
-    "uint32": np.dtype("<u4"),
-    "uint64": np.dtype("<u8"),
-    "float32": np.dtype("<f4"),
-    "float64": np.dtype("<f8"),
-    "enum": np.dtype("<u2"),
-}
+_STEP: Final = re.compile(r"(?P<name>[^.\[\]]+)|\[(?P<index>-?[0-9]{1,9})\]")
 
 
-class Member(msgspec.Struct, frozen=True):
-    """A union's member that must be set: the two bytes at `discriminant_at` of the data have this value."""
+class Path(msgspec.Struct, frozen=True):
+    """A path that the schema has: names and indices, and the type of what is at its end."""
 
-    path: str
-    discriminant_at: int
-    value: int
-
-
-class StructStep(msgspec.Struct, frozen=True):
-    """Go through the struct pointer of this index. `default` is the message to go on in if it is null."""
-
-    path: str
-    members: tuple[Member, ...]
-    pointer: int
-    default: Segments | None
+    text: str
+    schema: str
+    steps: tuple[str | int, ...]
+    leaf: Type
 
 
-class LeafPlan(msgspec.Struct, frozen=True):
-    """The list pointer at the end. `default` is the array if it is null, mostly the same as `empty`."""
+def array(body: "Buffer | Segments", struct: StructType, path: str) -> Array:
+    """A read-only view of a list of numbers (or enums, or Data as bytes), over the body's memory.
 
-    path: str
-    members: tuple[Member, ...]
-    pointer: int
-    dtype: np.dtype[np.generic]
-    is_data: bool
-    default: Array
-    empty: Array
-
-
-class Plan(msgspec.Struct, frozen=True):
-    steps: tuple[StructStep, ...]
-    leaf: LeafPlan
-
-
-@lru_cache(maxsize=PLANS_MAX)
-def plan_of(struct_type: StructType, path: str) -> Plan:
-    """The plan for "a.b.samples". Raises FieldError if that is no path to a list of numbers in this schema."""
-    name = struct_name(struct_type)
-    schema = struct_type.schema
-    steps: list[StructStep] = []
-    members: list[Member] = []
-    *inner, last = path.split(".")
-    for depth, part in enumerate(inner, 1):
-        here = ".".join(inner[:depth])
-        field = _field(schema, part, name, here)
-        members += _member(schema, field, here)
-        if field.proto.which() == "slot":
-            if field.proto.slot.type.which() != "struct":
-                raise FieldError(name, here, f"is {field.proto.slot.type.which()}, not a struct to go into")
-            steps.append(
-                StructStep(
-                    path=here, members=tuple(members), pointer=field.proto.slot.offset, default=_struct_default(field)
-                )
-            )
-            members = []
-        # A group has no pointer of its own: its fields lie in the struct around it, and its union too.
-        schema = field.schema
-    field = _field(schema, last, name, path)
-    members += _member(schema, field, path)
-    return Plan(steps=tuple(steps), leaf=_leaf(field, tuple(members), name, path))
+    Shape (n,), dtype of the schema's element, no copy. `path` may lead through structs, groups and lists:
+    "clips[2].samples". A list that was not set is the field's default, mostly empty. Valid as long as the array lives:
+    it holds the body. The view has gaps (strides) if the sender's schema made the list one of structs whose first field
+    is the number. Raises BodyError if a pointer on the way leaves the message or is of another kind, if a list is
+    shorter than the path says, or if the field is in a union and another member is set; FieldError if the schema has
+    no such path, or there is no list of numbers at its end.
+    """
+    found = path_in(struct, path)
+    if isinstance(found.leaf, Data):
+        return np.frombuffer(_view(body, struct, found), np.uint8)
+    if not isinstance(found.leaf, List) or not isinstance(found.leaf.element, Number | Enum):
+        raise FieldError(found.schema, path, f"is {_no_numbers(found.leaf)}")
+    values = _at(body, struct, found.steps)
+    assert isinstance(values, ArrayList)
+    return values._view()
 
 
-def _field(schema: Node, part: str, name: str, path: str) -> Node:
-    if part not in schema.fieldnames:
-        raise FieldError(name, path, f"no such field; there are {', '.join(schema.fieldnames) or 'none'}")
-    return schema.fields[part]
+def view(body: "Buffer | Segments", struct: StructType, path: str) -> memoryview:
+    """A read-only view of a Data, or of a Text's bytes without its terminator, over the body's memory.
+
+    Nothing is copied, and a text's UTF-8 is not checked. Paths and errors are those of `array`.
+    """
+    found = path_in(struct, path)
+    if not isinstance(found.leaf, Data | Text):
+        raise FieldError(found.schema, path, f"is {spelled(found.leaf)}, not Data or Text")
+    return _view(body, struct, found)
 
 
-def _member(schema: Node, field: Node, path: str) -> list[Member]:
-    if field.proto.discriminantValue == NO_DISCRIMINANT:
-        return []
-    # The compiler counts discriminants in units of two bytes.
-    at = schema.node.struct.discriminantOffset * 2
-    return [Member(path=path, discriminant_at=at, value=field.proto.discriminantValue)]
-
-
-def _struct_default(field: Node) -> Segments | None:
-    slot = field.proto.slot
-    if not slot.hadExplicitDefault:
-        return None
-    # From the schema, not from a peer: safe to build from.
-    return segments(slot.defaultValue.struct.as_struct(field.schema).as_builder().to_bytes())
-
-
-def _leaf(field: Node, members: tuple[Member, ...], name: str, path: str) -> LeafPlan:
-    if field.proto.which() != "slot":
-        raise FieldError(name, path, "is a group, not a list of numbers")
-    slot = field.proto.slot
-    kind = slot.type.which()
-    if kind == "data":
-        element = "uint8"
-    elif kind == "list":
-        element = slot.type.list.elementType.which()
+def _view(body: "Buffer | Segments", struct: StructType, path: Path) -> memoryview:
+    *way, last = path.steps
+    around = _at(body, struct, way)
+    if isinstance(last, str):
+        assert isinstance(around, StructReader)
+        parts, target, trail = around._target(last)
     else:
-        raise FieldError(name, path, f"is {kind}, not a list of numbers")
-    if element == "bool":
-        raise FieldError(name, path, "is a list of Bool, eight to a byte, which numpy cannot view")
-    if element not in DTYPES:
-        raise FieldError(name, path, f"is a list of {element}, not of numbers")
-    dtype = DTYPES[element]
-    empty = _constant((), dtype)
-    return LeafPlan(
-        path=path,
-        members=members,
-        pointer=slot.offset,
-        dtype=dtype,
-        is_data=kind == "data",
-        default=_list_default(field, dtype) if slot.hadExplicitDefault else empty,
-        empty=empty,
-    )
+        assert isinstance(around, PointerList)
+        around._check_index(last)
+        parts, target, trail = around._target(last)
+    if target is None:
+        return parts[0][:0]
+    return text_of(parts, target, trail) if isinstance(path.leaf, Text) else bytes_of(parts, target, trail)
 
 
-def _list_default(field: Node, dtype: np.dtype[np.generic]) -> Array:
-    value = field.proto.slot.defaultValue
-    if value.which() == "data":
-        return np.frombuffer(value.data, dtype)
-    items = value.list.as_list(field.schema)
-    return _constant([getattr(item, "raw", item) for item in items], dtype)
+def _at(body: "Buffer | Segments", struct: StructType, steps: Sequence[str | int]) -> object:
+    value: object = root_reader(body if isinstance(body, tuple) else segments(body), layout_of(struct))
+    for step in steps:
+        if isinstance(value, StructReader):
+            assert isinstance(step, str)
+            value = value._get(step)
+        else:
+            assert isinstance(value, ListReader)
+            assert isinstance(step, int)
+            value = value._at(step)
+    return value
 
 
-def _constant(items: Sequence[int | float], dtype: np.dtype[np.generic]) -> Array:
-    # Over bytes, since every caller gets the same one: an array that owns its memory could be made writable again.
-    return np.frombuffer(np.array(items, dtype).tobytes(), dtype)
+@lru_cache(maxsize=PATHS_MAX)
+def path_in(struct: StructType, text: str) -> Path:
+    """The path's steps. Raises FieldError if the schema has no such path."""
+    layout = layout_of(struct)
+    name = layout.display_name
+    kind: Type = Struct(layout)
+    steps: list[str | int] = []
+    at = 0
+    while at < len(text) or not steps:
+        if at and text[at] == "." and at + 1 < len(text):
+            at += 1
+        found = _STEP.match(text, at)
+        if found is None or (found["index"] is None) != (text[at - 1 : at] in ("", ".")):
+            raise FieldError(name, text, 'is no path such as "clips[2].samples"')
+        so_far = text[: found.end()]
+        if found["index"] is not None:
+            if found["index"].startswith("-"):
+                raise FieldError(name, so_far, "indices count from 0, and none from the end")
+            if not isinstance(kind, List):
+                raise FieldError(name, so_far, f"an index into {spelled(kind)}, which is no list")
+            kind = kind.element
+            steps.append(int(found["index"]))
+        else:
+            if not isinstance(kind, Struct):
+                raise FieldError(name, text[:at].rstrip("."), f"is {spelled(kind)}, not a struct to go into")
+            kind = _field(name, so_far, kind.layout, found["name"]).type
+            steps.append(found["name"])
+        at = found.end()
+    return Path(text, name, tuple(steps), kind)
+
+
+def _field(root: str, so_far: str, layout: StructLayout, name: str) -> Field:
+    """A field on the way. Raises FieldError, which has the path from the root that the program has named."""
+    try:
+        return layout.field(name)
+    except FieldError as error:
+        raise FieldError(root, so_far, error.reason) from None
+
+
+def _no_numbers(kind: Type) -> str:
+    if isinstance(kind, List) and isinstance(kind.element, Bool):
+        return "List(Bool), eight to a byte, which numpy cannot view"
+    return f"{spelled(kind)}, not a list of numbers"

@@ -53,7 +53,12 @@ def segments(body: "Buffer") -> Segments:
         raise BodyError("", f"{size} bytes are no Cap'n Proto message")
     if view.format != "B" or view.ndim != 1:
         view = view.cast("B")
-    view = _aligned(view)
+    return split(_aligned(view))
+
+
+def split(view: memoryview) -> Segments:
+    """The segments of a body that lies right and is counted elsewhere, or is no peer's. Raises as `segments`."""
+    size = view.nbytes
     last, first_words = _HEAD.unpack_from(view)
     if last == 0:
         if (first_words + 1) * WORD != size:

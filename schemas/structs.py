@@ -1,28 +1,22 @@
 """pycapnp's objects, named and told apart, so that no other package needs to import capnp.
 
-pycapnp ships no types, and a reader has the schema's fields as attributes, which no static type can say before stubs
-are generated. Hence the two aliases of Any: they document, they do not check.
+pycapnp ships no types, and a builder has the schema's fields as attributes, which no static type can say before stubs
+are generated. Hence the two aliases of Any: they document, they do not check. Messages of peers are never given to
+pycapnp: its readers abort the process over malformed bytes (`repr`, `as_builder`), leak them (`get_data_as_view`), and
+stop reading after so many accesses.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, Final, Protocol, TypeAlias, TypeGuard
 
 import capnp
 
-from hootbus.schemas.errors import BodyError
-
-Reader: TypeAlias = Any
 Builder: TypeAlias = Any
 Node: TypeAlias = Any
 """pycapnp's view of a compiled schema: `.node`, `.fields`, `.fieldnames`."""
 
 CapnpError: type[Exception] = capnp.KjException
-"""What pycapnp raises both for a malformed field that is read and for a value that does not fit a message being built.
-
-`find_fault` says whether it was the bytes.
-"""
+"""What pycapnp raises for a value that does not fit a message being built."""
 
 # "capnp/layout.c++:2390: failed: expected boundsCheck(...); Message contains ...", and then "\nstack: 7f50... 7f51...".
 _PLACE: Final = re.compile(r"\S{1,100}\.(?:c\+\+|h):\d+: failed: (?:expected .*?; )?")
@@ -41,8 +35,6 @@ class StructType(Protocol):
 
     def new_message(self, **fields: object) -> Builder: ...
 
-    def from_segments(self, segments: Sequence[memoryview], traversal_limit_in_words: int = ...) -> Reader: ...
-
 
 def is_struct_type(value: object) -> TypeGuard[StructType]:
     """Whether this, an annotation perhaps, is a Cap'n Proto struct type."""
@@ -53,22 +45,9 @@ def is_builder(value: object) -> bool:
     return isinstance(value, capnp._DynamicStructBuilder)
 
 
-def is_reader(value: object) -> bool:
-    return isinstance(value, capnp._DynamicStructReader)
-
-
-def is_list_reader(value: object) -> bool:
-    return isinstance(value, capnp._DynamicListReader)
-
-
 def type_id(struct: StructType) -> int:
     """The 64-bit id by which options and registrations name a body's root struct."""
     return int(struct.schema.node.id)
-
-
-def struct_name(struct: StructType) -> str:
-    """`envelope.capnp:Envelope`, for messages."""
-    return str(struct.schema.node.displayName)
 
 
 def reason_of(error: BaseException) -> str:
@@ -85,14 +64,3 @@ def reason_of(error: BaseException) -> str:
         # There is nothing but the expression; what follows it are the values in it, bytes of a peer perhaps.
         said = said.partition(" [")[0]
     return " ".join(said.split()).rstrip(".")
-
-
-@contextmanager
-def reading(field: str) -> Iterator[None]:
-    """Turn what pycapnp raises on malformed bytes into a `BodyError` that names the field."""
-    try:
-        yield
-    except CapnpError as error:
-        raise BodyError(field, reason_of(error)) from error
-    except UnicodeDecodeError as error:
-        raise BodyError(field, f"not UTF-8 at byte {error.start}") from error

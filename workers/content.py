@@ -10,12 +10,12 @@ import msgspec
 from hootbus.frames.buffer import Buffer
 from hootbus.frames.errors import BadBody
 from hootbus.frames.protocol import ContentType
-from hootbus.schemas import BodyError, StructType, array, find_fault, read_capnp, read_json, schema_of, segments
+from hootbus.schemas import BodyError, StructType, array, read_capnp, read_json, schema_of, segments, validate, view
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from hootbus.schemas import Reader, Segments
+    from hootbus.schemas import Segments, StructReader, Unknown
 
 T = TypeVar("T")
 
@@ -97,11 +97,11 @@ class Readable:
         except BodyError as error:
             raise bad_body(error) from error
 
-    def capnp(self, schema: StructType) -> "Reader":
+    def capnp(self, schema: StructType) -> "StructReader":
         """A reader over the body itself, for a struct of a loaded `.capnp` file.
 
-        Only its root is checked here: a malformed field raises `hootbus.schemas.CapnpError` when it is read. Raises
-        BadBody.
+        Only its root is checked here: a malformed field raises `hootbus.schemas.BodyError` when it is read, which a
+        handler may let pass: its peer is told. Raises BadBody.
         """
         self._schema = schema
         try:
@@ -112,35 +112,46 @@ class Readable:
     def array(self, field: str, schema: StructType | None = None) -> "np.ndarray[tuple[int], np.dtype[Any]]":
         """A read-only view of a list of numbers, over the received frame.
 
-        Shape (n,), dtype of the schema's element, no copy. `field` may lead through structs: "clip.left.samples". The
-        schema is the one given, else the one the body was read as or a handler's annotation names, else the one the
-        sender has named by its type id, if this process has loaded it. Raises BadBody if the bytes do not hold such a
-        list, LookupError if no schema is known, `hootbus.schemas.FieldError` if it has no such field.
+        Shape (n,), dtype of the schema's element, no copy. `field` may lead through structs and lists:
+        "clips[2].left.samples". The schema is the one given, else the one the body was read as or a handler's
+        annotation names, else the one the sender has named by its type id, if this process has loaded it. Raises
+        BadBody if the bytes do not hold such a list, LookupError if no schema is known, `hootbus.schemas.FieldError` if
+        it has no such field.
         """
         try:
-            # First of all: without a Cap'n Proto body no schema would help.
-            parts = self._parts()
-            schema = schema or self._known_schema()
-            if schema is None:
-                raise LookupError(
-                    f"array({field!r}): no schema given, and type id {self._schema_id:#018x} is not loaded"
-                )
-            return array(parts, schema, field)
+            return array(self._parts(), self._schema_for(field, schema), field)
         except BodyError as error:
             raise bad_body(error) from error
 
-    def fault(self) -> BadBody | None:
-        """What is wrong with a Cap'n Proto body, None if nothing is. It is read to its end, so ask in need only."""
-        if self._content_type is not ContentType.CAPNPROTO:
-            return None
+    def view(self, field: str, schema: StructType | None = None) -> memoryview:
+        """A read-only view of a Data, or of a Text's bytes, over the received frame. Otherwise as `array`."""
         try:
-            error = find_fault(self._parts(), self._known_schema())
-        except BodyError as no_message:
-            error = no_message
-        return bad_body(error) if error is not None else None
+            return view(self._parts(), self._schema_for(field, schema), field)
+        except BodyError as error:
+            raise bad_body(error) from error
 
-    def _known_schema(self) -> "StructType | None":
-        return self._schema or schema_of(self._schema_id)
+    def validate(self, schema: StructType | None = None) -> "tuple[Unknown, ...]":
+        """Check a Cap'n Proto body to its last field: pointers, bounds, depth, texts, amplification.
+
+        Returns what only newer peers know, which is no fault: unknown enumerants and unions' members. Raises BadBody,
+        which names the first field that is wrong, and LookupError if no schema is known.
+        """
+        try:
+            return validate(self._parts(), self._schema_for("validate", schema))
+        except BodyError as error:
+            raise bad_body(error) from error
+
+    def holds(self, error: BodyError) -> bool:
+        """Whether it is this body in which that error was found, and not another that somebody has read."""
+        return self._segments is not None and error.origin is self._segments
+
+    def _schema_for(self, field: str, schema: StructType | None) -> StructType:
+        # First of all: without a Cap'n Proto body no schema would help.
+        self._parts()
+        found = schema or self._schema or schema_of(self._schema_id)
+        if found is None:
+            raise LookupError(f"{field!r}: no schema given, and type id {self._schema_id:#018x} is not loaded")
+        return found
 
     def _parts(self) -> "Segments":
         """The segments of a Cap'n Proto body: found once, so that it is counted once as read in place or copied."""

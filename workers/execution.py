@@ -19,6 +19,7 @@ from hootbus.workers.request import Request
 from hootbus.workers.session import Body
 from hootbus.workers.tasks import Tasks
 from hootbus.workers.threads import Threads
+from hootbus.workers.validation import DEFAULT, Validate, applies
 
 # An enum's member is found through its metaclass, which takes longer than what is done with it; a name does not.
 _INLINE: Final = Kind.INLINE
@@ -35,12 +36,15 @@ class Counts(msgspec.Struct):
 class Execution:
     """The handlers that run. Lives on the worker's loop; `finish` is called there once for each `start`."""
 
-    def __init__(self, methods: Methods, slots: int, results: Results, limits: Limits, mailbox: Mailbox) -> None:
+    def __init__(
+        self, methods: Methods, slots: int, results: Results, limits: Limits, mailbox: Mailbox, validate: Validate
+    ) -> None:
         self._methods = methods
         self._results = results
         self._limits = limits
         self._mailbox = mailbox
         self._threads = Threads(slots, "hootbus-handler")
+        self._validate = validate
         self._requests: dict[bytes, Request] = {}
         self._tasks = Tasks(results, self._finish)
         self.counts = Counts()
@@ -52,7 +56,7 @@ class Execution:
         if isinstance(handler, HootError):
             self._finish(message.request_id, handler)
             return
-        request = request_of(message, handler.name, now, handler.takes)
+        request = request_of(message, handler.name, now, handler.takes, self._validate)
         kind = handler.kind
         if kind is _INLINE:
             self._finish(message.request_id, _result(handler, request))
@@ -125,7 +129,13 @@ class _Streamed:
         return encode(None)
 
 
-def request_of(message: Message, method: str, received_at: float, schema: StructType | None = None) -> Request:
+def request_of(
+    message: Message,
+    method: str,
+    received_at: float,
+    schema: StructType | None = None,
+    validate: Validate = DEFAULT,
+) -> Request:
     """What the handler of a REQUEST is given; `schema` is what its annotation says of the body."""
     options = message.options
     schema_id = options.schema_id if options is not None else 0
@@ -138,6 +148,7 @@ def request_of(message: Message, method: str, received_at: float, schema: Struct
         method=method,
         _message=message,
         _received_at=received_at,
+        _unchecked=applies(validate, options),
     )
 
 

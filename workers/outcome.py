@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from hootbus.frames.errors import HandlerFailed, HootError
 from hootbus.frames.protocol import MESSAGE_BYTES_MAX, ContentType
-from hootbus.schemas import BodyError, CapnpError, reason_of
+from hootbus.schemas import BodyError, reason_of
 from hootbus.workers.content import bad_body
 from hootbus.workers.failure import tellable
 from hootbus.workers.handler import Handler
@@ -66,11 +66,9 @@ def failure(error: BaseException, handler: Handler, request: Request) -> HootErr
 def _told(error: BaseException, handler: Handler, request: Request) -> HootError:
     if isinstance(error, HootError):
         return tellable(error)
-    if isinstance(error, BodyError):
+    # A handler may read other bodies than the request's: what is wrong with those its peer cannot help.
+    if isinstance(error, BodyError) and request.holds(error):
         return bad_body(error)
-    # Raised by a malformed field that was read, but by a reply that was built wrongly as well: the body knows.
-    if isinstance(error, CapnpError | UnicodeDecodeError) and (fault := request.fault()) is not None:
-        return fault
     with suppress(RecursionError):  # a handler's own exception may be what cannot be printed
         _LOG.error("%s failed", handler.name, exc_info=error)
     return HandlerFailed(_shown(error))

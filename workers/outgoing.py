@@ -10,15 +10,13 @@ from hootbus.frames.buffer import Buffer
 from hootbus.frames.errors import BadFrame
 from hootbus.frames.protocol import ATTACHMENTS_MAX, MESSAGE_BYTES_MAX, ContentType
 from hootbus.schemas import (
-    BodyError,
     CapnpBody,
-    CapnpError,
+    StructReader,
     StructType,
-    build,
     is_builder,
-    is_reader,
-    type_id,
+    message_type,
     write_capnp,
+    write_fields,
     write_json,
 )
 from hootbus.workers.content import Readable
@@ -38,9 +36,9 @@ def encode(value: object, returns: StructType | None = None) -> Body:
     """The body for a value: None is empty, a buffer raw, a Cap'n Proto message or CapnpBody capnp, all else JSON.
 
     A dict becomes a message of `returns`, if that is given. A buffer is not copied: leave it as it is until the
-    message is answered. Raises TypeError for what is none of them, CapnpError for a reader of malformed bytes, what
-    pycapnp raises for a dict that is no such message, and BadFrame for more than a broker takes: too large a frame
-    would cost the connection without a word.
+    message is answered. Raises TypeError for what is none of them and for a dict that is no such message, BodyError for
+    a reader of malformed bytes, and BadFrame for more than a broker takes: too large a frame would cost the connection
+    without a word.
     """
     body = _encode(value, returns)
     if body.attachments:
@@ -68,7 +66,10 @@ def with_attachments(body: Body, attachments: Iterable[object], schema_id: objec
 def _encode(value: object, returns: StructType | None) -> Body:
     kind = type(value)
     if kind is dict:
-        return _struct(value, returns) if returns is not None else Body(_JSON, write_json(value))
+        if returns is None:
+            return Body(_JSON, write_json(value))
+        written = write_fields(returns, value)  # type: ignore[arg-type]  # a dict, as its type was just compared
+        return Body(_CAPNPROTO, written.buffer, written.type_id)
     if kind is bytes:
         return Body(_RAW_BINARY, value)  # type: ignore[arg-type]  # bytes, as its type was just compared
     if value is None:
@@ -79,7 +80,7 @@ def _encode(value: object, returns: StructType | None) -> Body:
         if isinstance(value.body, Response):
             raise TypeError("the body of a Response cannot be a Response")
         return with_attachments(_encode(value.body, returns), value.attachments, value.schema_id)
-    if is_builder(value) or is_reader(value):
+    if is_builder(value) or isinstance(value, StructReader):
         return _capnp(value)
     if isinstance(value, Readable):
         return Body(value._content_type, value._buffer, value._schema_id, value._received_attachments)
@@ -116,17 +117,8 @@ def as_buffer(value: object) -> Buffer:
     return value.cast("B") if value.nbytes else b""
 
 
-def _capnp(value: Any) -> Body:  # noqa: ANN401  # pycapnp's builders and readers have no static type
-    try:
-        written = write_capnp(value)
-    except BodyError as error:
-        # A BodyError would blame the sender of the request that is answered; whose bytes these are is not known here.
-        raise CapnpError(error.reason) from error
-    return Body(_CAPNPROTO, written, int(value.schema.node.id))
-
-
-def _struct(value: Any, returns: StructType) -> Body:  # noqa: ANN401  # a dict of whatever the schema says
-    return Body(_CAPNPROTO, write_capnp(build(returns, value)), type_id(returns))
+def _capnp(value: Any) -> Body:  # noqa: ANN401  # pycapnp's builders have no static type
+    return Body(_CAPNPROTO, write_capnp(value), message_type(value))
 
 
 def _is_buffer(value: object) -> bool:

@@ -2,11 +2,17 @@
 
 import threading
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import Flag
+from hootbus.schemas import StructReader, StructType
 from hootbus.workers.content import Content
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from hootbus.schemas import Unknown
 
 _MS_PER_S: Final = 1000.0
 
@@ -37,11 +43,33 @@ class Request(Content, eq=False, gc=False, kw_only=True):
     method: str
     _message: Message
     _received_at: float
+    _unchecked: bool = False
     _aborted: bool = False
     _cancellation: Cancellation | None = None
 
     def __repr__(self) -> str:
         return f"<Request {self.service}/{self.method} of {self.size} bytes, {self._content_type.name}>"
+
+    def capnp(self, schema: StructType) -> StructReader:
+        """As `Content.capnp`. If the worker validates such requests, the body is first checked to its last field."""
+        self._check(schema)
+        return super().capnp(schema)
+
+    def array(self, field: str, schema: StructType | None = None) -> "np.ndarray[tuple[int], np.dtype[Any]]":
+        """As `Content.array`, of a body that is checked as for `capnp`."""
+        self._check(schema)
+        return super().array(field, schema)
+
+    def view(self, field: str, schema: StructType | None = None) -> memoryview:
+        """As `Content.view`, of a body that is checked as for `capnp`."""
+        self._check(schema)
+        return super().view(field, schema)
+
+    def validate(self, schema: StructType | None = None) -> "tuple[Unknown, ...]":
+        """As `Content.validate`."""
+        unknown = super().validate(schema)
+        self._unchecked = False
+        return unknown
 
     @property
     def id(self) -> bytes:
@@ -102,6 +130,10 @@ class Request(Content, eq=False, gc=False, kw_only=True):
     def aborted(self) -> bool:
         """As `cancelled`, without the means to wait."""
         return self._aborted
+
+    def _check(self, schema: StructType | None) -> None:
+        if self._unchecked:
+            self.validate(schema)
 
     def _has(self, flag: int) -> bool:
         options = self._message.options

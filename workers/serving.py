@@ -16,6 +16,7 @@ from hootbus.workers.handler import Methods
 from hootbus.workers.limits import Limits
 from hootbus.workers.mailbox import Mailbox
 from hootbus.workers.session import Abort, Body, Closed, Effect, Linked, Refused, Start, Waiting
+from hootbus.workers.validation import Validate
 from hootbus.workers.worker_session import WorkerSession
 
 _LOG: Final = logging.getLogger("hootbus.worker")
@@ -36,6 +37,7 @@ class Serving:
         *,
         drain_timeout: float,
         identity: bytes | None,
+        validate: Validate,
         on_ready: Callable[[], None] | None,
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -56,7 +58,7 @@ class Serving:
             limits=limits,
             address=address.text,
         )
-        self.execution = Execution(methods, registration.slots, self, limits, self.mailbox)
+        self.execution = Execution(methods, registration.slots, self, limits, self.mailbox, validate)
         self._connection = Connection(address, self.session, self._carry_out, limits, _LOG, identity)
 
     def ended(self) -> Awaitable[None]:

@@ -21,11 +21,13 @@ from hootbus.frames.errors import HootError
 from hootbus.frames.options import U32_MAX
 from hootbus.frames.protocol import EXTENSION_VERSION, SERVICE_BYTES_MAX, SERVICE_NAME
 from hootbus.schemas import COPIES, Method, Registration
+from hootbus.workers import validation
 from hootbus.workers.connection import new_identity
 from hootbus.workers.handler import Function, Kind, Methods, inspect_handler
 from hootbus.workers.limits import Limits
 from hootbus.workers.serving import Serving
 from hootbus.workers.session import Dropped
+from hootbus.workers.validation import Validate
 
 F = TypeVar("F", bound=Function)
 Hook: TypeAlias = Callable[[], Awaitable[object] | object]
@@ -60,6 +62,9 @@ class Worker:
     `slots` is how many requests it takes at once (4 if any method is a plain function, else 64 if any is async, else
     256). `lost_after` is the silence in seconds after which the broker may count it as lost; a busy worker is not
     silent. `name` is for people. `drain_timeout` is how long it may take to finish what it has when it stops.
+    `validate` says which Cap'n Proto requests are checked to the last field before a handler reads them: "on" all,
+    "edge" those of peers that do not speak the extension, which other software has written, "off" none. Whatever it
+    says, a field is checked when it is read.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class Worker:
         name: str | None = None,
         lost_after: float = 60.0,
         drain_timeout: float | None = None,
+        validate: Validate = validation.DEFAULT,
         limits: Limits | None = None,
     ) -> None:
         if not re.fullmatch(SERVICE_NAME, service) or len(service) > SERVICE_BYTES_MAX:
@@ -85,6 +91,7 @@ class Worker:
         self._address = address
         self._slots = slots
         self._lost_after = lost_after
+        self._validate = validation.checked(validate)
         self._limits = limits or Limits()
         self._drain_timeout = self._limits.drain_timeout_s if drain_timeout is None else _drain_time(drain_timeout)
         self._methods = Methods(service)
@@ -195,6 +202,7 @@ class Worker:
             self._limits,
             drain_timeout=self._drain_timeout,
             identity=self._identity,
+            validate=self._validate,
             on_ready=on_ready,
         )
         try:

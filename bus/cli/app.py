@@ -43,6 +43,7 @@ _COMMANDS: Final = {
     "workers": "hootbus.bus.cli.inspect:workers",
     "ping": "hootbus.bus.cli.inspect:ping",
     "doctor": "hootbus.bus.cli.examine:doctor",
+    "schema": "hootbus.bus.cli.schema:schema",
     "demo": "hootbus.bus.cli.show:demo",
 }
 

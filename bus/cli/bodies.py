@@ -1,7 +1,10 @@
 """Bodies between the shell and the bus: JSON as people write it, and as they read what came."""
 
 import base64
+import json
+import os
 import sys
+from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -45,34 +48,39 @@ def json_body(text: str | None) -> "Content | None":
 
 def capnp_body(text: str | None, schema: "StructType") -> object:
     """The message of this type for the argument JSON. Raises UsageError where they do not fit."""
-    import msgspec
-
-    from hootbus.schemas import CapnpError
+    from hootbus.schemas import BodyError
+    from hootbus.schemas.forms import read_capnp_json
 
     try:
-        fields = msgspec.json.decode(read_text(text) if text is not None else b"{}", type=dict[str, Any])
-        return schema.new_message(**fields)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise click.UsageError(f"the body is no JSON object: {error}") from None
-    except (CapnpError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise click.UsageError(f"the body does not fit the schema: {reason}") from None
+        return read_capnp_json(read_text(text).decode() if text is not None else "{}", schema)
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"the body is no JSON: {error}") from None
+    except BodyError as error:
+        raise click.UsageError(f"the body does not fit the schema: {error}") from None
+
+
+class SchemaMistake(click.ClickException):
+    """A schema that cannot be compiled: one line says where the mistake is, as compilers do. Exit status 1."""
+
+    def show(self, file: IO[str] | None = None) -> None:
+        """Says so."""
+        click.echo(self.message, err=True)
 
 
 def schema_file(path: str) -> str:
-    """The path of a schema that is loaded; the type of an option. Raises BadParameter."""
+    """The path of a schema that is loaded; the type of an option. Raises BadParameter and SchemaMistake."""
     _load(path)
     return path
 
 
-def struct_type(place: str) -> "StructType":
-    """The struct that FILE.capnp:Type names; the type of --schema. Raises BadParameter."""
+def struct_type(place: str, imports: Sequence[str] = ()) -> "StructType":
+    """The struct that FILE.capnp:Type names; the type of --schema. Raises BadParameter and SchemaMistake."""
     from hootbus.schemas import is_struct_type
 
     path, colon, name = place.rpartition(":")
     if not colon or not path:
         raise click.BadParameter(f"{place!r} is not FILE.capnp:Type")
-    found = _load(path)
+    found = _load(path, imports)
     for part in name.split("."):
         found = getattr(found, part, None)
     if not is_struct_type(found):
@@ -80,12 +88,14 @@ def struct_type(place: str) -> "StructType":
     return found
 
 
-def _load(path: str) -> Any:  # noqa: ANN401  # what a schema has depends on its text
+def _load(path: str, imports: Sequence[str] = ()) -> Any:  # noqa: ANN401  # what a schema has depends on its text
     from hootbus.schemas import SchemaError, load
 
     try:
-        return load(path)
+        return load(path, imports)
     except SchemaError as error:
+        if os.path.isfile(path):
+            raise SchemaMistake(str(error)) from None
         raise click.BadParameter(str(error)) from None
 
 
@@ -93,7 +103,8 @@ def plain(content: "Readable") -> dict[str, object]:
     """A body as JSON can say it: `body` where it can be decoded, else `base64`; `content_type` says which it was."""
     from hootbus.frames.errors import BadBody
     from hootbus.frames.protocol import ContentType
-    from hootbus.schemas import CapnpError, schema_of
+    from hootbus.schemas import BodyError, FieldError, schema_of
+    from hootbus.schemas.forms import write_capnp_json
 
     shown: dict[str, object] = {"content_type": content.content_type.name.lower()}
     if content.content_type is ContentType.EMPTY:
@@ -104,19 +115,8 @@ def plain(content: "Readable") -> dict[str, object]:
         if content.content_type is ContentType.CAPNPROTO:
             shown["schema"] = f"{content.schema_id:#018x}"
             if (schema := schema_of(content.schema_id)) is not None:
-                return shown | {"body": _builtins(content.capnp(schema).to_dict())}
-    except (BadBody, CapnpError, UnicodeDecodeError) as error:
+                return shown | {"body": json.loads(write_capnp_json(content.capnp(schema)))}
+    except (BadBody, BodyError, FieldError) as error:
         # It is shown as the bytes that it is.
         shown["error"] = str(error).splitlines()[0]
     return shown | {"base64": base64.b64encode(content.raw).decode()}
-
-
-def _builtins(value: object) -> object:
-    """pycapnp's dict as JSON has it: bytes in base64."""
-    if isinstance(value, dict):
-        return {name: _builtins(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_builtins(inner) for inner in value]
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    return value if isinstance(value, bool | int | float | str | None) else str(value)

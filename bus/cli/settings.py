@@ -198,16 +198,20 @@ def read_config(ctx: click.Context, param: click.Parameter, path: str | None) ->
     ctx.default_map = _defaults(ctx, ctx.command, found, path)
 
 
-def _defaults(ctx: click.Context, group: click.Group, found: Mapping[str, Any], path: str) -> dict[str, Any]:
+def _defaults(
+    ctx: click.Context, group: click.Group, found: Mapping[str, Any], path: str, place: str = ""
+) -> dict[str, Any]:
     defaults: dict[str, Any] = {}
     for key, value in found.items():
         command = group.get_command(ctx, key) if isinstance(value, dict) else None
-        if command is not None:
+        if isinstance(command, click.Group):
+            defaults[key] = _defaults(ctx, command, value, path, f"{place}{key}.")
+        elif command is not None:
             defaults[key] = {
-                _setting(command, name, path, f"[{key}] "): _listed(inner) for name, inner in value.items()
+                _setting(command, name, path, f"[{place}{key}] "): _listed(inner) for name, inner in value.items()
             }
         else:
-            defaults[_setting(group, key, path, "")] = value
+            defaults[_setting(group, key, path, f"[{place[:-1]}] " if place else "")] = value
     return defaults
 
 
@@ -222,7 +226,7 @@ def _setting(command: click.Command, key: str, path: str, place: str) -> str:
     }
     name = named.get(key.replace("_", "-"))
     if name is None:
-        raise click.UsageError(f"{path}: {place}{key} is no setting; there are {', '.join(sorted(named))}")
+        raise click.UsageError(f"{path}: {place}{key} is no setting; there are {', '.join(sorted(named)) or 'none'}")
     return name
 
 

@@ -19,7 +19,7 @@ from hootbus.bus.demo.wav import Clip
 from hootbus.bus.lifeline import Lifeline
 from hootbus.bus.processes import HootProcess
 from hootbus.frames.address import parse_address
-from hootbus.schemas import CapnpBody, read_broadcast, standard, write_arrays, write_json
+from hootbus.schemas import CapnpBody, read_broadcast, standard, write_json, write_struct
 from hootbus.workers import Client, Event, Reply, Subscriber
 
 _WORKER: Final = "hootbus.bus.demo.worker:worker"
@@ -278,8 +278,7 @@ class _Audience:
 
 
 def _as_capnp(clip: Clip) -> CapnpBody:
-    samples = {"samples": clip.samples}
-    return write_arrays(standard.demo.AudioClip, samples, title=clip.title, sampleRate=clip.sample_rate)
+    return write_struct(standard.demo.AudioClip, title=clip.title, sampleRate=clip.sample_rate, samples=clip.samples)
 
 
 def _as_json(clip: Clip) -> dict[str, object]:

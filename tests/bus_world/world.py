@@ -229,7 +229,8 @@ def handed(
 ) -> Send:
     """The REQUEST as the worker gets it."""
     sent = message.options or NO_OPTIONS
-    options = None if plain else Options(deadline_ms, sent.flags, 0, sent.schema_id)
+    flags = sent.flags if message.options is not None else Flag.PLAIN
+    options = None if plain else Options(deadline_ms, flags, 0, sent.schema_id)
     return Send(message.__replace__(route=(identity,), request_id=wire_id or message.request_id, options=options))
 
 

@@ -96,7 +96,7 @@ def test_raw_bytes_come_back_as_they_are(bus: str, tmp_path: Path) -> None:
 def test_json_travels_as_capnp_where_a_schema_is_named(bus: str, tmp_path: Path) -> None:
     file = tmp_path / "point.capnp"
     file.write_text(SCHEMA)
-    point = {"x": -7, "label": "here", "inner": {"data": ""}}
+    point = {"x": -7, "label": "here", "inner": {"data": [0, 255]}}
     ran = run_here("call", "text/same", json.dumps(point), "--schema", f"{file}:Point", bus=bus)
     assert ran.json == point
 

@@ -15,40 +15,68 @@ from hootbus.bus.cli.app import hoot as root
 from hootbus.bus.cli.settings import Setting
 
 SCHEMA: Final = Path(__file__).parents[2] / "schemas" / "broadcast.capnp"
-ARGUMENTS: Final = {"worker": ["program:worker"], "call": ["text/upper"], "publish": ["jobs.done"]}
+ARGUMENTS: Final = {
+    "worker": ["program:worker"],
+    "call": ["text/upper"],
+    "publish": ["jobs.done"],
+    "schema convert": ["binary:packed"],
+}
 # For each flag what it may be, and what it may not be (None where any text will do).
 VALUES: Final[dict[str, tuple[str, str | None]]] = {
     "audio": (str(SCHEMA), "/no/such/file"),
     "bus": ("tcp://127.0.0.1:1", "nonsense"),
+    "check": ("true", "nonsense"),
     "config": (str(Path(__file__).parent / "other_bus.toml"), "/no/such/file"),
     "connect": ("text=tcp://127.0.0.1:1;slots=2 other=tcp://127.0.0.1:2", "nonsense"),
     "count": ("3", "0"),
     "default-service": ("text", None),
+    "depth": ("3", "0"),
     "drain-timeout": ("3", "-1"),
+    "flat": ("true", "nonsense"),
     "hootenanny-events": ("tcp://127.0.0.1:1", None),
     "idempotent": ("true", "nonsense"),
+    "import-path": (str(SCHEMA.parent), "/no/such/folder"),
     "insecure": ("true", "nonsense"),
     "json": ("true", "nonsense"),
     "limit": ("workers=3 services=3", "nonsense"),
+    "output": ("out.bin", None),
     "processes": ("3", "0"),
     "raw": (str(SCHEMA), "/no/such/file"),
     "request-timeout": ("3", "inf"),
     "schema": (f"{SCHEMA}:Broadcast", "/no/such.capnp:Broadcast"),
     "seconds": ("3", "0"),
+    "segment-size": ("3", "0"),
+    "short": ("true", "nonsense"),
     "stream": ("true", "nonsense"),
     "timeout": ("7", "nan"),
     "verbose": ("1", "nonsense"),
     "wait": ("true", "nonsense"),
 }
-# `hoot listen` takes files of schemas where others take one type.
-LISTEN_SCHEMA: Final = (str(SCHEMA), "/no/such.capnp")
+# Where one command's flag means something else than the others'.
+SPECIAL: Final = {
+    # It takes files of schemas where others take one type.
+    ("listen", "schema"): (str(SCHEMA), "/no/such.capnp"),
+    ("schema dump", "limit"): ("3", "0"),
+}
 
 
 def command_of(name: str) -> click.Command:
-    """The command, `hoot` itself for none."""
-    found = root.get_command(click.Context(root), name) if name else root
+    """The command, `hoot` itself for none; "schema dump" is one of a group."""
+    found: click.Command | None = root
+    for part in name.split():
+        assert isinstance(found, click.Group)
+        found = found.get_command(click.Context(found), part)
     assert found is not None
     return found
+
+
+def commands_in(name: str) -> list[str]:
+    """This command, and all commands of it if it is a group."""
+    found = command_of(name)
+    if not isinstance(found, click.Group):
+        return [name]
+    inner = found.list_commands(click.Context(found))
+    return [name, *(each for part in inner for each in commands_in(f"{name} {part}".strip()))]
 
 
 def settings_of(name: str) -> dict[str, Setting]:
@@ -81,16 +109,16 @@ class Case(NamedTuple):
     def variable(self) -> str:
         # The bus is the same for all commands, and so is its variable.
         words = ["hoot", *([self.command] if self.command and self.flag != "bus" else []), self.flag]
-        return "_".join(words).upper().replace("-", "_")
+        return "_".join(words).upper().replace("-", "_").replace(" ", "_")
 
     @property
     def values(self) -> tuple[str, str | None]:
-        return LISTEN_SCHEMA if (self.command, self.flag) == ("listen", "schema") else VALUES[self.flag]
+        return SPECIAL.get((self.command, self.flag), VALUES[self.flag])
 
     @property
     def line(self) -> list[str]:
         """The command line without the option."""
-        return [self.command or "status", *ARGUMENTS.get(self.command, [])]
+        return [*(self.command or "status").split(), *ARGUMENTS.get(self.command, [])]
 
     @property
     def line_with_flag(self) -> list[str]:
@@ -100,7 +128,8 @@ class Case(NamedTuple):
         else:
             each = good.split() if self.option.multiple else [good]
             flags = [part for value in each for part in (f"--{self.flag}", value)]
-        return [self.line[0], *flags, *self.line[1:]] if self.command else [*flags, *self.line]
+        at = len(self.command.split())
+        return [*self.line[:at], *flags, *self.line[at:]]
 
     @property
     def toml(self) -> str:
@@ -109,11 +138,10 @@ class Case(NamedTuple):
             good = self.values[0].split()
         elif self.option.is_flag or self.option.count:
             good = json.loads(self.values[0])
-        return (f"[{self.command}]\n" if self.command else "") + f"{self.flag} = {json.dumps(good)}\n"
+        return (f"[{self.command.replace(' ', '.')}]\n" if self.command else "") + f"{self.flag} = {json.dumps(good)}\n"
 
 
-COMMANDS: Final = ("", *root.list_commands(click.Context(root)))
-EVERY: Final = [Case(command, flag) for command in COMMANDS for flag in settings_of(command)]
+EVERY: Final = [Case(command, flag) for command in commands_in("") for flag in settings_of(command)]
 every_option = pytest.mark.parametrize("case", EVERY, ids=str)
 Parsed = Callable[[Case, list[str]], dict[str, Any]]
 
@@ -155,8 +183,9 @@ def test_an_option_is_a_key_of_the_file_too(case: Case, parsed: Parsed, tmp_path
 @every_option
 def test_help_names_the_variable(case: Case) -> None:
     context = click.Context(root, info_name="hoot", auto_envvar_prefix="HOOT")
-    if case.command:
-        context = click.Context(command_of(case.command), context, info_name=case.command)
+    parts = case.command.split()
+    for at, part in enumerate(parts, 1):
+        context = click.Context(command_of(" ".join(parts[:at])), context, info_name=part)
     # As one line: it is broken anywhere.
     assert f"[env var: {case.variable}" in " ".join(context.get_help().split())
 

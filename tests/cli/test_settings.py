@@ -10,7 +10,7 @@ from hootbus.bus.cli.app import hoot as root
 from hootbus.bus.embedded import EmbeddedBroker
 from hootbus.bus.processes import hoot
 
-COMMANDS = "broker worker call publish listen status services workers ping doctor demo".split()
+COMMANDS = "broker worker call publish listen status services workers ping doctor schema demo".split()
 
 
 def test_all_commands_are_there_with_help_and_examples() -> None:
@@ -50,6 +50,16 @@ def test_a_flag_precedes_the_environment_and_that_the_file(hoot_bus: EmbeddedBro
     assert run_here("--config", str(wrong), "status", bus=hoot_bus.address).json["state"] == "serving"
     assert run_here("--config", str(right), "status", "--bus", nowhere, "--timeout", "0.2").status == 1
     assert run_here("status", "--bus", nowhere, env={"HOOT_STATUS_TIMEOUT": "-1"}).status == 2
+
+
+def test_a_command_in_a_group_has_a_table_in_the_groups(tmp_path: Path) -> None:
+    file = tmp_path / "hoot.toml"
+    file.write_text("[schema.dump]\ndepth = 0\n")
+    assert "'--depth' (in the settings file)" in refused("--config", str(file), "schema", "dump")
+    file.write_text("[schema.dump]\ndeep = 1\n")
+    assert "[schema.dump] deep is no setting" in refused("--config", str(file), "schema", "dump")
+    file.write_text("[schema]\ndeep = 1\n")
+    assert "[schema] deep is no setting; there are none" in refused("--config", str(file), "schema", "dump")
 
 
 def test_a_commands_own_table_may_name_the_bus(hoot_bus: EmbeddedBroker, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Joined events, by the native door and the fallback: whatever goes in comes out, whatever does not fit is named."""
+"""Joined events, native and fallback: whatever goes in comes out, whatever does not fit is named."""
 
 import gc
 import importlib.util
@@ -18,61 +18,61 @@ from hootbus.frames.event import JOINED_BYTES, JOINED_MAX
 from hootbus.frames.protocol import ContentType
 
 native: ModuleType | None = None
-if importlib.util.find_spec("hootbus.frames._native") is not None:
-    from hootbus.frames import _native as native
+if importlib.util.find_spec("hootbus.frames._joined") is not None:
+    from hootbus.frames import _joined as native
 
 needs_native = pytest.mark.skipif(native is None, reason="the native module is not compiled (no C compiler?)")
-both_doors = pytest.mark.parametrize("door", [pytest.param(native, marks=needs_native, id="native"), fallback])
+both = pytest.mark.parametrize("joining", [pytest.param(native, marks=needs_native, id="native"), fallback])
 bodies = st.lists(st.binary(max_size=40), max_size=12)
 RAW = ContentType.RAW_BINARY
 
 
-@both_doors
+@both
 @given(bodies)
-def test_what_was_joined_comes_apart_the_same(door: ModuleType, several: list[bytes]) -> None:
-    joined = door.join(several)
+def test_what_was_joined_comes_apart_the_same(joining: ModuleType, several: list[bytes]) -> None:
+    joined = joining.join(several)
     assert joined == fallback.join(several)
-    assert [bytes(part) for part in door.split(joined, len(several))] == several
+    assert [bytes(part) for part in joining.split(joined, len(several))] == several
 
 
-@both_doors
+@both
 @given(bodies.filter(bool), st.data())
 def test_a_joined_body_with_any_byte_changed_comes_apart_alike(
-    door: ModuleType, several: list[bytes], data: st.DataObject
+    joining: ModuleType, several: list[bytes], data: st.DataObject
 ) -> None:
     damaged = bytearray(fallback.join(several))
     damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     count = data.draw(st.integers(0, len(several) + 2))
-    assert outcome(door, bytes(damaged), count) == outcome(fallback, bytes(damaged), count)
+    assert outcome(joining, bytes(damaged), count) == outcome(fallback, bytes(damaged), count)
 
 
-@both_doors
+@both
 @given(st.binary(max_size=100), st.integers(0, 20))
-def test_any_bytes_come_apart_alike(door: ModuleType, body: bytes, count: int) -> None:
-    assert outcome(door, body, count) == outcome(fallback, body, count)
+def test_any_bytes_come_apart_alike(joining: ModuleType, body: bytes, count: int) -> None:
+    assert outcome(joining, body, count) == outcome(fallback, body, count)
 
 
-@both_doors
+@both
 @pytest.mark.parametrize("size", [2**64 - 1, 2**64 - 8, 2**63, 2**63 - 1, 9])
-def test_a_length_that_is_none_is_refused(door: ModuleType, size: int) -> None:
+def test_a_length_that_is_none_is_refused(joining: ModuleType, size: int) -> None:
     with pytest.raises(BadFrame, match=f"announces {size} bytes"):
-        door.split(size.to_bytes(8, "little") + bytes(8), 1)
+        joining.split(size.to_bytes(8, "little") + bytes(8), 1)
 
 
-@both_doors
-def test_what_is_no_bytes_is_joined_too(door: ModuleType) -> None:
+@both
+def test_what_is_no_bytes_is_joined_too(joining: ModuleType) -> None:
     samples = array("d", [0.0, 1.0, 2.0])
-    assert door.join([b"a", bytearray(b"b"), memoryview(samples)]) == fallback.join([b"a", b"b", samples.tobytes()])
+    assert joining.join([b"a", bytearray(b"b"), memoryview(samples)]) == fallback.join([b"a", b"b", samples.tobytes()])
 
 
-@both_doors
-def test_a_part_is_read_only_memory_of_the_body_and_keeps_it(door: ModuleType) -> None:
+@both
+def test_a_part_is_read_only_memory_of_the_body_and_keeps_it(joining: ModuleType) -> None:
     class Memory(np.ndarray):  # any array that can be watched
         pass
 
     whole = np.frombuffer(fallback.join([b"one", b"two"]), np.uint8).view(Memory)
     watched = weakref.ref(whole)
-    parts = door.split(whole, 2)
+    parts = joining.split(whole, 2)
     address = whole.__array_interface__["data"][0]
     del whole
     first = memoryview(parts[0])
@@ -96,9 +96,9 @@ def test_a_part_says_what_it_is_and_stays_in_its_process() -> None:
         pickle.dumps(part)
 
 
-@both_doors
-def test_a_run_takes_what_is_like_it_while_there_is_room(door: ModuleType) -> None:
-    run = door.Run("a", b"a", RAW, 7, 1, b"first")
+@both
+def test_a_run_takes_what_is_like_it_while_there_is_room(joining: ModuleType) -> None:
+    run = joining.Run("a", b"a", RAW, 7, 1, b"first")
     assert not run.follow("a", b"no room yet", 7)
     run.room = 2
     for name, body, schema_id in [
@@ -114,26 +114,26 @@ def test_a_run_takes_what_is_like_it_while_there_is_room(door: ModuleType) -> No
     assert not run.follow("a", b"", 7)
     assert (run.bodies, run.size, run.room) == ([b"first", b"second", b""], 11, 0)
     assert run.add(b"by the long way")
-    json = door.Run("a", b"a", ContentType.JSON, 0, 1, b"1")
+    json = joining.Run("a", b"a", ContentType.JSON, 0, 1, b"1")
     json.room = 1
     assert not json.follow("a", b"2", 0), "bytes are no JSON"
 
 
-@both_doors
-def test_a_run_is_no_more_than_a_message_may_be(door: ModuleType) -> None:
-    run = door.Run("a", b"a", RAW, 0, 1, b"")
+@both
+def test_a_run_is_no_more_than_a_message_may_be(joining: ModuleType) -> None:
+    run = joining.Run("a", b"a", RAW, 0, 1, b"")
     run.room = 2 * JOINED_MAX
     assert sum(run.follow("a", b"", 0) for _ in range(JOINED_MAX)) == JOINED_MAX - 1
-    run = door.Run("a", b"a", RAW, 0, 1, bytes(JOINED_BYTES - 1))
+    run = joining.Run("a", b"a", RAW, 0, 1, bytes(JOINED_BYTES - 1))
     run.room = 2
     assert not run.follow("a", b"12", 0)
     assert run.follow("a", b"1", 0)
     assert not run.add(b"1")
 
 
-def outcome(door: ModuleType, body: bytes, count: int) -> list[bytes] | str:
+def outcome(joining: ModuleType, body: bytes, count: int) -> list[bytes] | str:
     """The bodies, or what is said of a bad one."""
     try:
-        return [bytes(part) for part in door.split(body, count)]
+        return [bytes(part) for part in joining.split(body, count)]
     except BadFrame as error:
         return error.message

@@ -1,8 +1,8 @@
-"""Copies of a body between where the network put it and who reads it, by role and place: there shall be none.
+"""Copies of a body between where a program or the network put it and who reads it, by role and place: none shall be.
 
-Three witnesses, as each sees what the others cannot. The memory where a received body lies must be the one that the
+Four witnesses, as each sees what the others cannot. The memory where a received body lies must be the one that the
 handler, the caller and the next hop get. Python must not have allocated a body's size meanwhile, not even for a moment.
-And whoever reads Cap'n Proto counts what it had to copy first.
+Whoever reads Cap'n Proto counts what it had to copy first, and a Wire what it had to copy to send it.
 """
 
 import sys
@@ -23,7 +23,7 @@ from gate.wire_spy import watched
 from hootbus.bus.embedded import EmbeddedBroker
 from hootbus.frames.buffer import Buffer, Frames
 from hootbus.frames.context import address_of
-from hootbus.schemas import COPIES, CapnpBody, load, write_arrays
+from hootbus.schemas import COPIES, CapnpBody, load, write_struct
 from hootbus.workers import Request, Worker
 
 _SCHEMA: Final = load(Path(__file__).with_name("clip.capnp"))
@@ -63,7 +63,7 @@ class _Witness:
         }
 
     def into_libzmq(self) -> Counts:
-        """Bodies that libzmq has to copy, as they are a program's own. A Frame that was received is shared."""
+        """Bodies that were copied for libzmq. What was received goes on as it is, what cannot change is lent."""
         return _per_step(self._into_libzmq)
 
     # The memory.
@@ -78,21 +78,17 @@ class _Witness:
         if address_of(body) != self._holds[role]:
             self._counts[role][place] += 1
 
-    def message(self, thread: str, way: str, frames: Frames) -> None:
+    def message(self, thread: str, way: str, frames: Frames, copied: int) -> None:
         """A message crosses a Wire."""
         role = role_of(thread, self._main)
+        # The body is all that is large in it.
         for frame in frames:
             if role is not None and len(frame) >= self._least:
                 if way == "received":
                     self.got(role, frame)
                 else:
                     self.same(role, "between where it lay and Wire.send", frame)
-                    self._handed_over(role, type(frame).__name__)
-
-    def _handed_over(self, role: str, kind: str) -> None:
-        self._into_libzmq[role] += Counter()
-        if kind != "Frame":
-            self._into_libzmq[role][f"Wire.send of {kind}"] += 1
+                    self._into_libzmq[role][f"Wire.send of {type(frame).__name__}"] += copied
 
     # What Python allocates.
 
@@ -162,7 +158,7 @@ def _run(step: Callable[[], None], witness: _Witness, main: str) -> None:
 
 def measure() -> Measured:
     """One body of two megabytes at a time, read as Cap'n Proto at both ends."""
-    body = write_arrays(_SCHEMA.Clip, {"samples": np.arange(_SAMPLES, dtype=np.float32)})
+    body = write_struct(_SCHEMA.Clip, samples=np.arange(_SAMPLES, dtype=np.float32))
     witness = _Witness(len(body.buffer) * 9 // 10)
     sys.setswitchinterval(_NO_SWITCH_S)
     tracemalloc.start()

@@ -17,7 +17,7 @@ def _count(traffic: Traffic) -> Counts:
     seen: defaultdict[str, Counter[str]] = defaultdict(Counter)
     steps: defaultdict[str, list[Counter[str]]] = defaultdict(list)
 
-    def witness(thread: str, way: str, frames: Frames) -> None:
+    def witness(thread: str, way: str, frames: Frames, _: int) -> None:
         if role := traffic.role(thread):
             seen[role][way] += len(frames)
 

@@ -8,6 +8,7 @@ import pytest
 from gate.counts import Measured
 from gate.measure import TIMEOUT_S, measured
 from gate.verdict import Change, grown, table
+from hootbus.frames.wire import NATIVE
 
 pytestmark = pytest.mark.timeout(TIMEOUT_S)
 
@@ -39,6 +40,13 @@ def test_a_copied_body_is_found_where_it_is_copied(counted: Callable[[str], Meas
     change = only(changes, "copies of a body per request")
     assert change.role == "client"
     assert change.now == {"between where it lay and Wire.send": 1, "planted:cautious": 1}
+
+
+@pytest.mark.skipif(not NATIVE, reason="the door on plain pyzmq copies all that it sends")
+def test_a_body_that_is_copied_to_be_sent_is_found_where_it_is_sent(counted: Callable[[str], Measured]) -> None:
+    changes = grown(counted("copies"), measured("copies", PLANTED / "writable.py"))
+    change = only(changes, "copies of a body into libzmq per request")
+    assert (change.role, change.now) == ("client", {"Wire.send of memoryview": 1})
 
 
 def test_what_is_left_behind_is_found(counted: Callable[[str], Measured]) -> None:

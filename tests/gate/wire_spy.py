@@ -1,4 +1,4 @@
-"""Seeing every message that crosses a `Wire`: on which thread, which way, and where its frames lie."""
+"""Seeing every message that crosses a `Wire`: on which thread, which way, where its frames lie, and what was copied."""
 
 import sys
 import threading
@@ -9,11 +9,11 @@ from typing import TypeAlias
 import hootbus.frames.wire
 from hootbus.frames.buffer import Frames
 
-# The thread's name, "received" or "sent", and the message.
-Witness: TypeAlias = Callable[[str, str, Frames], None]
+# The thread's name, "received" or "sent", the message, and how many of its large frames were copied to be sent.
+Witness: TypeAlias = Callable[[str, str, Frames, int], None]
 
 # All that a Wire can do. Messages that took another way would not be counted, so a new one must be told of here.
-_KNOWN = {"close", "receive", "send", "socket"}
+_KNOWN = {"close", "copied", "lent", "receive", "send", "socket"}
 
 
 @contextmanager
@@ -27,12 +27,13 @@ def watched(witness: Witness) -> Iterator[None]:
         def receive(self) -> Frames | None:
             frames: Frames | None = super().receive()
             if frames is not None:
-                witness(threading.current_thread().name, "received", frames)
+                witness(threading.current_thread().name, "received", frames, 0)
             return frames
 
         def send(self, frames: Frames) -> int:
+            before = self.copied
             outcome: int = super().send(frames)
-            witness(threading.current_thread().name, "sent", frames)
+            witness(threading.current_thread().name, "sent", frames, self.copied - before)
             return outcome
 
     # Modules have imported the class by its name.

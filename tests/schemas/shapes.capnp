@@ -53,7 +53,68 @@ struct Level {
   name @1 :Text;
 }
 
+# After, as a peer knows it for whom a level has no name yet.
+struct Older {
+  levels @0 :List(OlderLevel);
+}
+
+struct OlderLevel {
+  value @0 :Int32;
+}
+
+struct Nothings {
+  voids @0 :List(Void);
+  empties @1 :List(Empty);
+}
+
+struct Empty {
+}
+
 # What a bomb is made of.
 struct Tree {
   children @0 :List(Tree);
+}
+
+# Each step into it leads to another type.
+struct Onion(T) {
+  next @0 :Onion(Onion(T));
+}
+
+struct Palette {
+  colours @0 :List(Colour);
+  swatches @1 :List(Swatch);
+}
+
+struct Swatches {
+  swatches @0 :List(Swatch);
+}
+
+# Much in few bits.
+struct Swatch {
+  first @0 :Colour;
+  second @1 :Colour;
+  third @2 :Colour;
+  fourth @3 :Colour;
+}
+
+struct Choices {
+  choices @0 :List(Choice);
+}
+
+struct Choice {
+  union {
+    nothing @0 :Void;
+    text @1 :Text;
+  }
+}
+
+struct Octets {
+  octets @0 :List(UInt8);
+}
+
+# Names that Python has uses for.
+struct Named {
+  which @0 :Int32;
+  mro @1 :Int32;
+  class @2 :Int32;
 }

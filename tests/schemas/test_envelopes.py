@@ -111,8 +111,8 @@ def test_a_hootenanny_workers_registration_has_one_slot_and_no_methods() -> None
         ({"capabilities": [""] * 1025}, "capabilities"),
         ({"methods": [{"name": "n" * 256}]}, "methods[0].name"),
         ({"methods": [{}] * 1025}, "methods"),
-        ({"workerName": b"\xff"}, "register"),
-        ({"methods": [{"name": b"\xff"}]}, "methods"),
+        ({"workerName": b"\xff"}, "payload.register.workerName"),
+        ({"methods": [{"name": b"\xff"}]}, "payload.register.methods[0].name"),
     ],
 )
 def test_a_registration_out_of_bounds_is_refused_with_its_field(register: dict[str, object], field: str) -> None:

@@ -5,11 +5,15 @@ codecs read at fixed offsets, the offsets are checked too.
 """
 
 import re
+import shutil
+import subprocess
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from hootbus.schemas import StructType, schema_of, standard, type_id
+from hootbus.schemas import StructType, read_capnp, schema_of, standard, type_id, write_capnp
+from hootbus.schemas.copies import CAPNP_IMPORTS
 
 # Fields in the order of their ordinals; without a type: Text; capitals: a struct or enum; [T]: a list.
 STRUCTS = {
@@ -24,7 +28,12 @@ STRUCTS = {
             replyFingerprint:uint64)
         Pong(workerId:Uuid uptimeSecs:uint64) ShutdownRequest(reason)
     """,
-    "tools": "ToolCall(name args)",
+    "tools": """
+        ToolCall(name args typed:Typed) Typed(typeId:uint64 value:?)
+        Tool(name title description argsSchema resultSchema requestType:uint64 replyType:uint64 readOnly:bool
+            idempotent:bool additive:bool closed:bool)
+        Tools(tools:[Tool]) ToolResult(content:[Content] isError:bool) Blob(mediaType bytes:data)
+    """,
     "garden": """
         Seek(beat:float64) SetTempo(bpm:float64)
         CreateRegion(position:float64 duration:float64 behaviorType contentId) DeleteRegion(regionId)
@@ -32,11 +41,16 @@ STRUCTS = {
         TransportSeek(positionBeats:float64) TimelineQuery(fromBeats:float64 toBeats:float64)
         TimelineAddMarker(positionBeats:float64 markerType metadata)
         TimelineEvent(eventType:TimelineEventType positionBeats:float64 tempo:float64 metadata)
+        Position(state:uint16 positionBeats:float64 tempoBpm:float64 timestamp:Timestamp regionIds:[text] loopRegionId)
+        Region(regionId position:float64 duration:float64 behaviorType contentId) Regions(regions:[Region])
+        Marker(markerId positionBeats:float64 markerType metadata) Markers(markers:[Marker])
+        MoveMarker(markerId newPositionBeats:float64) DeleteMarker(markerId)
     """,
     "jobs": """
         JobInfo(jobId status:JobStatus source result error createdAt:uint64 startedAt:uint64 completedAt:uint64)
         JobStoreStats(total:uint32 pending:uint32 running:uint32 completed:uint32 failed:uint32 cancelled:uint32)
         JobPoll(jobIds:[text] timeoutMs:uint64 mode:PollMode) JobCancel(jobId) JobList(status) JobStatusRequest(jobId)
+        JobInfos(jobs:[JobInfo])
     """,
     "broadcast": """
         ConfigUpdate(key value) ShutdownBroadcast(reason) ScriptInvalidate(hash) JobStateChanged(jobId state result)
@@ -45,13 +59,31 @@ STRUCTS = {
         MarkerReached(positionBeats:float64 markerType metadata)
         BeatTick(timestamp:Timestamp beat:uint64 positionBeats:float64 tempoBpm:float64) Log(level message source)
     """,
+    "proof": """
+        ProofState(schemaVersion:uint16 terms:[Term] goals:[Goal])
+        Goal(context:Context target:uint32 tried:[uint32]) Context(hypotheses:[Hypothesis])
+        Hypothesis(name term:uint32) Term(kind:uint16 name parts:[uint32])
+        Tactic(schemaVersion:uint16 kind:uint16 premise:uint32)
+        Graph(nodeKinds:[uint16] featureWidth:uint32 features:[float32] edgeStarts:[uint32] edgeTargets:[uint32]
+            goal:uint32 premises:[uint32])
+        EmbeddingRequest(schemaVersion:uint16 graph:Graph rounds:uint16)
+        EmbeddingResponse(schemaVersion:uint16 width:uint32 embeddings:[float32])
+        RankingRequest(schemaVersion:uint16 graph:Graph width:uint32 embeddings:[float32])
+        RankingResponse(schemaVersion:uint16 scores:[float32])
+        Suggestion(schemaVersion:uint16 tactic:Tactic score:float32)
+        RefutationRequest(schemaVersion:uint16 graph:Graph)
+        CounterModel(schemaVersion:uint16 worlds:uint32 sees:[uint8] holds:[uint8])
+    """,
 }
 
 ENUMS = {
     "common.WorkerType": "hootenanny chaosgarden vibeweaver",
     "garden.TimelineEventType": "sectionChange beatMarker cuePoint generateTransition",
+    "garden.TransportState": "stopped playing paused",
     "jobs.JobStatus": "pending running complete failed cancelled",
     "jobs.PollMode": "any all",
+    "proof.TermKind": "atom falsehood conjunction disjunction implication",
+    "proof.TacticKind": "exact absurd assume split left right destruct cases apply",
 }
 
 # Each arm's type at the arm's place; ? is AnyStruct.
@@ -72,6 +104,26 @@ UNIONS = {
         streamHeadPosition:? streamChunkFull:? streamError:? deviceConnected:? deviceDisconnected:? audioAttached:?
         audioDetached:? audioUnderrun:?
     """,
+    "tools.Content": "text:text json:text data:Blob typed:Typed",
+}
+
+# The methods in the order of their ordinals, as `name(body of the request)->body of the reply`; nothing: an empty body.
+INTERFACES = {
+    "garden.Transport": """
+        status()->Position play()->Position pause()->Position stop()->Position seek(Seek)->Position
+        setTempo(SetTempo)->Position
+    """,
+    "garden.Timeline": """
+        createRegion(CreateRegion)->Region moveRegion(MoveRegion)->Region deleteRegion(DeleteRegion)->
+        getRegions(GetRegions)->Regions addMarker(TimelineAddMarker)->Marker moveMarker(MoveMarker)->Marker
+        deleteMarker(DeleteMarker)-> getMarkers(TimelineQuery)->Markers
+    """,
+    "garden.Garden": "",
+    "tools.ToolHost": "listTools()->Tools callTool(ToolCall)->ToolResult",
+    "jobs.Jobs": """
+        status(JobStatusRequest)->JobInfo list(JobList)->JobInfos poll(JobPoll)->JobInfos cancel(JobCancel)->JobInfo
+        stats()->JobStoreStats
+    """,
 }
 
 # Byte offsets in the frame, whose first word is the root pointer.
@@ -82,6 +134,7 @@ OFFSETS = {
     "publisher:uint64@32 schemaId:uint64@40",
 }
 WIDTHS = {"uint16": 2, "uint32": 4, "uint64": 8}
+SCHEMAS = Path(__file__).parents[2] / "schemas"
 MODULES = [name for name, value in vars(standard).items() if isinstance(value, ModuleType)]
 
 
@@ -96,14 +149,18 @@ def struct(name: str) -> StructType:
     return found
 
 
+def named(struct_id: int) -> str:
+    """The name of a struct by its type id; of one without a name, as `()` makes them, nothing."""
+    found = schema_of(struct_id)
+    return re.split(r"[:.]", found.schema.node.displayName)[-1] if found is not None else ""
+
+
 def spelled(kind: object) -> str:
     """A field's type as the tables above spell it."""
     which = str(kind.which())  # type: ignore[attr-defined]  # pycapnp's reader of a schema type, which has no types
     inner = getattr(kind, which, None)
     if which == "struct":
-        found = schema_of(inner.typeId)  # type: ignore[union-attr]  # as above
-        assert found is not None
-        return str(found.schema.node.displayName).rpartition(":")[2].rpartition(".")[2]
+        return named(inner.typeId)  # type: ignore[union-attr]  # as above
     if which == "enum":
         return "enum"
     if which == "list":
@@ -147,6 +204,23 @@ def test_a_union_has_these_arms_at_these_ordinals_and_nothing_else(name: str, ar
     assert (node.discriminantOffset, node.dataWordCount, node.pointerCount) == (0, 1, 1)
 
 
+@pytest.mark.parametrize(("name", "methods"), INTERFACES.items())
+def test_an_interface_has_these_methods_at_these_ordinals(name: str, methods: str) -> None:
+    file, _, member = name.partition(".")
+    interface = getattr(getattr(standard, file), member)
+    assert [
+        f"{method.name}({named(method.paramStructType)})->{named(method.resultStructType)}"
+        for method in interface.schema.node.interface.methods
+    ] == methods.split()
+
+
+def test_a_garden_is_a_transport_and_a_timeline() -> None:
+    assert [parent.id for parent in standard.garden.Garden.schema.node.interface.superclasses] == [
+        standard.garden.Transport.schema.node.id,
+        standard.garden.Timeline.schema.node.id,
+    ]
+
+
 @pytest.mark.parametrize(("name", "fields"), OFFSETS.items())
 def test_a_frame_read_without_capnp_has_its_fields_at_these_offsets(name: str, fields: str) -> None:
     node = struct(name).schema.node.struct
@@ -164,6 +238,15 @@ def test_the_options_are_three_words_and_the_event_header_is_five() -> None:
     assert len(standard.event.EventHeader.new_message(sequence=1).to_segments()[0]) == 48
 
 
+@pytest.mark.skipif(shutil.which("capnp") is None, reason="no capnp command (apt install capnproto)")
+@pytest.mark.parametrize("name", MODULES)
+def test_the_capnp_command_compiles_what_we_load(name: str) -> None:
+    command = ["capnp", "compile", "-o-", "-I", CAPNP_IMPORTS, str(SCHEMAS / f"{name}.capnp")]
+    done = subprocess.run(command, capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout
+
+
 def test_one_slot_is_what_a_registration_without_slots_means() -> None:
     assert standard.envelope.WorkerRegistration.new_message().slots == 1
 
@@ -179,3 +262,44 @@ def test_every_struct_of_our_own_is_found_by_its_type_id(name: str) -> None:
 
 def test_an_unknown_type_id_names_no_struct() -> None:
     assert schema_of(0) is None
+
+
+# Parts of a state or a graph. Whatever is sent by itself says what its sender means by it.
+PARTS = "Goal Context Hypothesis Term Graph".split()
+
+
+def test_every_root_of_a_proof_search_begins_with_its_version_and_no_part_has_one() -> None:
+    first = {name: by_ordinal(f"proof.{name}")[0] for name in re.findall(r"(\w+)\(", STRUCTS["proof"])}
+    assert {name for name, field in first.items() if field != "schemaVersion:uint16"} == set(PARTS)
+
+
+def test_open_kinds_are_numbers_that_a_newer_peer_may_go_beyond() -> None:
+    newer = 60_000
+    for root in (standard.proof.Term, standard.proof.Tactic):
+        assert read_capnp(write_capnp(root.new_message(kind=newer)), root).kind == newer
+
+
+# Each method with what it takes and gives; of a stream there is no result.
+INTERFACES = {
+    "Prover": """
+        embed(request:EmbeddingRequest)->(response:EmbeddingResponse)
+        rank(request:RankingRequest)->(response:RankingResponse)
+        suggest(state:ProofState,sink:SuggestionSink)->stream
+        refute(request:RefutationRequest)->(model:CounterModel)
+    """,
+    "SuggestionSink": "put(suggestion:Suggestion)->stream",
+}
+
+
+@pytest.mark.skipif(shutil.which("capnp") is None, reason="no capnp command (apt install capnproto)")
+def test_the_services_of_a_proof_search_are_what_capnp_itself_reads() -> None:
+    done = subprocess.run(
+        ["capnp", "compile", f"-I{CAPNP_IMPORTS}", "-ocapnp", SCHEMAS / "proof.capnp"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # Without comments, ordinals and spaces, as the table above has it.
+    said = re.sub(r"#.*|@\w+|\s", "", done.stdout)
+    for name, methods in INTERFACES.items():
+        assert f"interface{name}{{{''.join(f'{method};' for method in methods.split())}}}" in said

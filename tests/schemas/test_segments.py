@@ -7,21 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hootbus.schemas import COPIES, BodyError, Builder, StructType, array, load, read_capnp, segments, write_capnp
+from hootbus.schemas import COPIES, BodyError, array, load, read_capnp, segments, write_capnp
+from odd_bodies import misaligned, scattered
 
 SHAPES = load(Path(__file__).with_name("shapes.capnp"))
 
 WORD = b"\1\2\3\4\5\6\7\x08"
-
-
-def scattered(struct: StructType) -> Builder:
-    """A builder whose segments hold one object each, so that every pointer is a far one, or a double far one."""
-    return struct.new_message(num_first_segment_words=1, allocate_seg_callable=lambda words: bytearray(words * 8))
-
-
-def misaligned(body: bytes) -> memoryview:
-    """The same bytes at an odd address."""
-    return memoryview(b"\0" + body)[1:]
 
 
 def table(*sizes: int) -> bytes:

@@ -16,7 +16,7 @@ from hootbus.frames.event import JOINED, EventHeader, join, read_event, write_ev
 from hootbus.frames.protocol import ContentType
 from hootbus.frames.sockets import event_socket
 from hootbus.frames.wire import Wire
-from hootbus.schemas import standard, type_id, write_arrays
+from hootbus.schemas import standard, type_id, write_struct
 from hootbus.workers import Publisher, Subscriber
 
 PATIENCE_S = 10.0
@@ -43,7 +43,7 @@ def test_an_events_capnp_body_is_read_in_place(bus: EmbeddedBroker) -> None:
 
 
 def test_a_written_message_is_published_with_its_type(bus: EmbeddedBroker) -> None:
-    written = write_arrays(standard.demo.AudioClip, {"samples": [0.5]})
+    written = write_struct(standard.demo.AudioClip, samples=[0.5])
     with Subscriber(address=bus.address) as subscriber, Publisher(bus.address) as publisher:
         publisher.publish("clips", written)
         event = subscriber.receive(PATIENCE_S)

@@ -20,7 +20,7 @@ from benchmarks.messages.encoding import (
     Encoding,
 )
 from hootbus.frames import Buffer
-from hootbus.schemas import array, read_capnp, segments, write_arrays
+from hootbus.schemas import array, read_capnp, segments, write_struct
 
 NODES: Final = 200
 EDGES: Final = 600
@@ -71,8 +71,15 @@ def example() -> Graph:
 
 
 def _write_in_place(graph: Graph) -> Buffer:
-    arrays = {"features": graph.features.ravel(), "sources": graph.sources, "targets": graph.targets}
-    return write_arrays(SCHEMA.Graph, arrays, id=graph.id, label=graph.label, width=graph.features.shape[1]).buffer
+    return write_struct(
+        SCHEMA.Graph,
+        id=graph.id,
+        label=graph.label,
+        width=graph.features.shape[1],
+        features=graph.features.ravel(),
+        sources=graph.sources,
+        targets=graph.targets,
+    ).buffer
 
 
 def _read_two_in_place(body: Buffer) -> tuple[object, object]:

@@ -20,7 +20,7 @@ from benchmarks.messages.encoding import (
     Encoding,
 )
 from hootbus.frames import Buffer
-from hootbus.schemas import array, write_arrays
+from hootbus.schemas import array, write_struct
 
 COUNT: Final = 1_000_000
 
@@ -33,7 +33,7 @@ def example() -> Samples:
 
 
 def _write_in_place(samples: Samples) -> Buffer:
-    return write_arrays(SCHEMA.Samples, {"samples": samples}).buffer
+    return write_struct(SCHEMA.Samples, samples=samples).buffer
 
 
 def _read_in_place(body: Buffer) -> Samples:

@@ -14,12 +14,15 @@ from hootbus.schemas import (
     Builder,
     CapnpError,
     FieldError,
-    StructType,
     array,
     load,
     read_capnp,
+    segments,
+    view,
     write_capnp,
+    write_struct,
 )
+from odd_bodies import misaligned, one_segment, scattered
 
 SHAPES = load(Path(__file__).with_name("shapes.capnp"))
 
@@ -39,16 +42,6 @@ PATHS = [
     "right.values",
     "plain.doubles",
 ]
-
-
-def scattered(struct: StructType) -> Builder:
-    """A builder whose segments hold one object each, so that every pointer is a far one, or a double far one."""
-    return struct.new_message(num_first_segment_words=1, allocate_seg_callable=lambda words: bytearray(words * 8))
-
-
-def misaligned(body: bytes) -> memoryview:
-    """The same bytes at an odd address."""
-    return memoryview(b"\0" + body)[1:]
 
 
 def address(values: Array) -> int:
@@ -134,9 +127,9 @@ def test_what_was_not_set_is_the_default() -> None:
 
 def test_a_member_of_a_union_that_is_not_set_is_a_body_error() -> None:
     body = write_capnp(Shapes.new_message(neither=None))
-    with pytest.raises(BodyError, match="left: another member of the union is set: 2, not 0"):
+    with pytest.raises(BodyError, match="left: another member of the union is set: neither"):
         array(body, Shapes, "left")
-    with pytest.raises(BodyError, match="right: another member of the union is set: 2, not 1"):
+    with pytest.raises(BodyError, match="right: another member of the union is set: neither"):
         array(body, Shapes, "right.values")
 
 
@@ -154,15 +147,23 @@ def test_a_list_that_became_structs_is_still_a_list_of_numbers() -> None:
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
-        ("flags", "is a list of Bool, eight to a byte"),
-        ("title", "is text, not a list of numbers"),
-        ("names", "is a list of text, not of numbers"),
-        ("any", "is anyPointer, not a list of numbers"),
+        ("flags", r"is List\(Bool\), eight to a byte"),
+        ("title", "is Text, not a list of numbers"),
+        ("names", r"is List\(Text\), not a list of numbers"),
+        ("any", "is AnyPointer, not a list of numbers"),
         ("plain", "is a group, not a list of numbers"),
-        ("inner", "is struct, not a list of numbers"),
-        ("floats.values", "is list, not a struct to go into"),
-        ("inner.nothing", "no such field; there are values, deeper"),
-        ("", "no such field"),
+        ("inner", "is Inner, not a list of numbers"),
+        ("floats.values", r"is List\(Float32\), not a struct to go into"),
+        ("inner.nothing", r"^shapes\.capnp:Shapes\.inner\.nothing: no such field; there are values, deeper"),
+        ("inner.nothing.values", r"^shapes\.capnp:Shapes\.inner\.nothing: no such field"),
+        ("floats[-1]", r"^shapes\.capnp:Shapes\.floats\[-1\]: indices count from 0, and none from the end"),
+        ("", "is no path such as"),
+        (".floats", "is no path such as"),
+        ("floats.", "is no path such as"),
+        ("inner..values", "is no path such as"),
+        ("floats[x]", "is no path such as"),
+        ("inner[0]", "an index into Inner, which is no list"),
+        ("floats[0]", "is Float32, not a list of numbers"),
     ],
 )
 def test_a_field_that_is_no_list_of_numbers_is_our_own_mistake(path: str, reason: str) -> None:
@@ -174,10 +175,6 @@ def test_a_null_pointers_array_is_not_an_alias_that_callers_can_spoil() -> None:
     first = array(write_capnp(Shapes.new_message()), Shapes, "longs")
     with pytest.raises(ValueError, match="read-only"):
         first[0] = 9
-
-
-def one_segment(*words: int) -> bytes:
-    return b"".join(word.to_bytes(8, "little") for word in (len(words) << 32, *words))
 
 
 # One pointer, no data; and a list of n Float32.
@@ -200,17 +197,18 @@ def floats_pointer(offset: int, count: int, size: int = 4) -> int:
         ([ROOT, floats_pointer(-3, 1)], "pointer leaves the segment"),
         ([ROOT, floats_pointer(0, 3), 0], "pointer leaves the segment"),
         ([ROOT, floats_pointer(0, 0x1FFF_FFFF, 5), 0], "pointer leaves the segment"),
-        ([ROOT, floats_pointer(0, 1, 3), 0], "element size 3 is too small for float32"),
-        ([ROOT, floats_pointer(0, 1, 6), 0], "element size 6 is too small for float32"),
+        ([ROOT, floats_pointer(0, 1, 3), 0], "elements of 16 bits, not 32"),
+        ([ROOT, floats_pointer(0, 1, 6), 0], "elements of 0 bits, not 32"),
         ([ROOT, floats_pointer(0, 1, 7)], "pointer leaves the segment"),
         ([ROOT, floats_pointer(0, 1, 7), 1 << 2 | 1, 0], "the tag of the list is no struct's"),
-        ([ROOT, floats_pointer(0, 1, 7), 1 << 2 | 1 << 48, 0], "structs without data"),
+        ([ROOT, floats_pointer(0, 1, 7), 1 << 2 | 1 << 48, 0], "elements of 0 bits, not 32"),
         ([ROOT, floats_pointer(0, 1, 7), 2 << 2 | 1 << 32, 0], "2 elements of 1 words in 1 words"),
         ([ROOT, FAR | 1 << 32], "far pointer to segment 1 of 1"),
         ([ROOT, FAR | 2 << 3], "pointer leaves the segment"),
         ([ROOT, FAR | 1 << 3], "a far pointer to a far pointer"),
         ([ROOT, FAR | 4 | 1 << 3], "pointer leaves the segment"),
         ([ROOT, FAR | 4 | 2 << 3, ROOT, 0], "a landing pad without a far pointer"),
+        ([ROOT, FAR | 4 | 2 << 3, FAR | 4 | 2 << 3, floats_pointer(0, 1)], "a landing pad without a far pointer"),
         ([ROOT, FAR | 4 | 2 << 3, FAR | 9 << 3, floats_pointer(0, 1)], "pointer leaves the segment"),
         ([ROOT, FAR | 4 | 2 << 3, FAR | 3 << 3, floats_pointer(0, 9)], "pointer leaves the segment"),
     ],
@@ -219,7 +217,7 @@ def test_a_pointer_that_lies_is_named(words: list[int], reason: str) -> None:
     body = one_segment(*words)
     with pytest.raises(BodyError, match=reason):
         array(body, Shapes, "floats")
-    with pytest.raises((BodyError, CapnpError)):
+    with pytest.raises(BodyError):
         list(read_capnp(body, Shapes).floats)
 
 
@@ -251,7 +249,7 @@ WHOLE = [
 def by_pycapnp(body: bytes, path: str) -> list[float] | None:
     """What pycapnp reads at the path; None if it refuses."""
     try:
-        found = read_capnp(body, Shapes)
+        found = Shapes.from_segments(segments(body))
         for part in path.split("."):
             found = getattr(found, part)
         return list(found)
@@ -291,6 +289,8 @@ def test_any_segment_gives_an_array_or_a_body_error(raw: bytes, path: str) -> No
     assert values.size == 0 or inside(values, body) or values.tolist() in ([1, -2], [7, 8])
 
 
-def test_nothing_in_the_walker_catches_what_it_should_have_checked() -> None:
-    source = Path(array.__code__.co_filename).read_text()
-    assert "except" not in source
+def test_a_view_of_an_element_that_is_not_there_is_the_bodys_fault() -> None:
+    body = write_struct(SHAPES.Shapes, names=["one"]).buffer
+    assert bytes(view(body, SHAPES.Shapes, "names[0]")) == b"one"
+    with pytest.raises(BodyError, match=r"names\[1\]: there are 1 elements"):
+        view(body, SHAPES.Shapes, "names[1]")
