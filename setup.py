@@ -76,7 +76,9 @@ def compiled() -> list[Extension]:
     options = ["--config-file=", "--namespace-packages", "--explicit-package-bases", "--ignore-missing-imports"]
     paths = [str(NAMED / path) for path in COMPILED]
     try:
-        extensions = mypycify([*options, *paths], opt_level="3", group_name=LIBRARY)
+        extensions = mypycify(
+            [*options, *paths], opt_level=os.environ.get("HOOTBUS_OPT_LEVEL", "3"), group_name=LIBRARY
+        )
     except SystemExit:
         # What is wrong it has said; it ends the whole installation by itself.
         print("hootbus: the hot path is not compiled: slower, same behaviour", file=sys.stderr)

@@ -36,6 +36,8 @@ _EARLY_MAX: Final = 100_000
 _ECHO_INTERVAL_S: Final = 0.002
 _ECHO_INTERVAL_MAX_S: Final = 0.25
 _PATIENCE_S: Final = 1.0
+# A signal that comes after Python has last looked for one, and before libzmq waits, is seen when the wait is over.
+_POLL_MAX_S: Final = 1.0
 _MS_PER_S: Final = 1000
 _SERVICE: Final = b"hoot.events/echo"
 _LOG: Final = logging.getLogger("hootbus.subscriber")
@@ -104,7 +106,7 @@ class Subscriber:
         if not self._is_ready:
             self.ready(timeout)
         while (event := self._next()) is None:
-            self._socket.poll(_milliseconds(_left(until, timeout)))
+            self._socket.poll(_milliseconds(min(_left(until, timeout), _POLL_MAX_S)))
         return event
 
     async def areceive(self, timeout: float | None = None) -> Event:
@@ -272,5 +274,5 @@ def _left(until: float, timeout: float | None) -> float:
 
 
 def _milliseconds(seconds: float) -> int:
-    """As libzmq's poll takes it: -1 for ever; rounded up, so that a short wait is one."""
-    return -1 if seconds == math.inf else math.ceil(seconds * _MS_PER_S)
+    """As libzmq's poll takes it, rounded up, so that a short wait is one."""
+    return math.ceil(seconds * _MS_PER_S)

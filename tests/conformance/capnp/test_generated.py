@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from conformance.capnp.corpus import by_pycapnp, message_as_json, same
 from conformance.capnp.generated import STRUCTS, SchemaMaker, ValueMaker
 from conformance.capnp_tool import binaries, convert, needs_tool
-from hootbus.schemas import Builder, StructType, load, read_capnp, validate, write_struct
+from hootbus.schemas import BodyError, Builder, StructType, load, read_capnp, validate, write_struct
 from hootbus.schemas.canonical import canonical
 from hootbus.schemas.forms.json import read_capnp_json, write_capnp_json
 from hootbus.schemas.forms.text import write_text
@@ -79,7 +79,13 @@ def test_what_either_writes_both_read(module: ModuleType, random: Random, number
 def test_older_and_newer_peers_read_each_other(module: ModuleType, random: Random, number: int) -> None:
     new, old = struct_of(module, number), struct_of(module, number, "Before")
     message = built(new, ValueMaker(random, SCHEMA).struct(number), random)
-    before = read_capnp(message, old).to_dict()
+    try:
+        before = read_capnp(message, old).to_dict()
+    except BodyError:
+        # The old schema has only one member of what became a union, as a field, and another one is set.
+        with pytest.raises(Exception, match=r".+"):
+            by_pycapnp(message, old)
+        return
     assert same(before, by_pycapnp(message, old))
     validate(message, old)
     if all(field in before for field in old.schema.fieldnames):
