@@ -28,7 +28,7 @@ from hootbus.schemas.errors import BodyError, FieldError, SchemaError
 from hootbus.schemas.fieldpath import array, view
 from hootbus.schemas.lists import ListReader
 from hootbus.schemas.loader import load, schema_of
-from hootbus.schemas.readers import AnyReader, StructReader
+from hootbus.schemas.readers import AnyReader, StructReader, TypedReader
 from hootbus.schemas.segments import COPIES, CopyCounter, Segments, segments
 from hootbus.schemas.structs import (
     Builder,
@@ -61,6 +61,7 @@ __all__ = [
     "Segments",
     "StructReader",
     "StructType",
+    "TypedReader",
     "Unknown",
     "WireError",
     "array",

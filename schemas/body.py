@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 import msgspec
 
+from hootbus.schemas import model
 from hootbus.schemas.canonical import TreeCopier
 from hootbus.schemas.errors import BodyError
 from hootbus.schemas.jsonable import jsonable
-from hootbus.schemas.layout import layout_of, layout_of_schema
-from hootbus.schemas.readers import StructReader, root_reader
+from hootbus.schemas.layout import layout_in, layout_of
+from hootbus.schemas.loaded import LOADED
+from hootbus.schemas.readers import StructReader, TypedReader, root_reader
 from hootbus.schemas.segments import WORD, Segments, segments, split
 from hootbus.schemas.structs import Builder, StructType, is_builder
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 T = TypeVar("T")
+R = TypeVar("R", bound=TypedReader)
 
 # Dicts and sets in a fixed order, so that equal values are equal bytes.
 _JSON: Final = msgspec.json.Encoder(order="deterministic", enc_hook=jsonable)
@@ -25,14 +28,20 @@ _JSON: Final = msgspec.json.Encoder(order="deterministic", enc_hook=jsonable)
 class CapnpBody(msgspec.Struct, frozen=True, gc=False):
     """A message that is written already: its stream-framed bytes, and the type id of its root struct.
 
-    Bytes alone would be sent as raw ones; this is sent as Cap'n Proto by whatever takes a body.
+    Bytes alone would be sent as raw ones; this is sent as Cap'n Proto by whatever takes a body. `schema` is the one it
+    was written by, None for that of this process.
     """
 
     buffer: bytes | memoryview
     type_id: int
+    schema: model.Schema | None = None
 
 
-def read_capnp(body: "Buffer | Segments", struct_type: StructType) -> StructReader:
+@overload
+def read_capnp(body: "Buffer | Segments", struct_type: type[R]) -> R: ...
+@overload
+def read_capnp(body: "Buffer | Segments", struct_type: StructType) -> StructReader: ...
+def read_capnp(body: "Buffer | Segments", struct_type: Any) -> Any:
     """A reader over the body itself, which it keeps alive, as do the readers of its parts.
 
     Only the root is checked here, everything else when it is read. Raises BodyError if the body is no message, or its
@@ -44,20 +53,20 @@ def read_capnp(body: "Buffer | Segments", struct_type: StructType) -> StructRead
 def read_builder(builder: Builder) -> StructReader:
     """A reader over a copy of what pycapnp has built so far."""
     parts = split(memoryview(write_capnp(builder)))
-    return root_reader(parts, layout_of_schema(builder.schema))
+    return root_reader(parts, layout_in(LOADED, message_type(builder)))
 
 
-def message_type(value: Builder | StructReader) -> int:
+def message_type(value: Builder | TypedReader) -> int:
     """The type id of a message that `write_capnp` takes."""
-    return value._layout.type_id if isinstance(value, StructReader) else int(value.schema.node.id)
+    return value._layout.type_id if isinstance(value, TypedReader) else int(value.schema.node.id)
 
 
-def write_capnp(value: Builder | StructReader) -> bytes:
+def write_capnp(value: Builder | TypedReader) -> bytes:
     """The stream-framed bytes of a message that pycapnp has built, or of what a reader reads, copied.
 
     Raises BodyError if a reader's bytes are malformed anywhere, TypeError for what is no message.
     """
-    if isinstance(value, StructReader):
+    if isinstance(value, TypedReader):
         if value._layout.is_group:
             raise TypeError(f"{value._layout.name} is a group, no message of its own")
         words = bytearray(2 * WORD)

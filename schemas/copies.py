@@ -15,20 +15,30 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import capnp
 
 from hootbus.schemas.errors import SchemaError
-from hootbus.schemas.tokens import Token, place_of, references, spread, tokens_of
+from hootbus.schemas.tokens import Token, has_id, place_of, references, spread, tokens_of
 
 # Our own files are compiled where they lie.
 PACKAGED: Final = Path(__file__).resolve().parent
 
-# Cap'n Proto's own files, such as `/capnp/c++.capnp`, are left to the compiler, which imports one of them unasked:
-# `-> stream` needs `/capnp/stream.capnp`.
-CAPNP_IMPORTS: Final = str(Path(capnp.__file__).resolve().parent.parent)
+# So are Cap'n Proto's, such as `/capnp/c++.capnp`, one of which the compiler imports unasked: `-> stream` needs
+# `/capnp/stream.capnp`.
+CAPNP_OWN: Final = Path(capnp.__file__).resolve().parent
+CAPNP_IMPORTS: Final = str(CAPNP_OWN.parent)
+
+_FOR_CXX: Final = CAPNP_OWN / "c++.capnp"
+_FOR_CXX_ID: Final = 0xBDF8_7D7B_B830_4E81
+
+# Files of Cap'n Proto's own that pycapnp does not bring: `/capnp/compat/json.capnp`, ours, with the official ids.
+# Looked at before all other folders, as one file from two of them would be two files with the same ids. Its name is no
+# identifier, as setuptools would take it for a package.
+SUPPLIED: Final = str(PACKAGED / "import-path")
 
 # A large schema has some hundred KB. This is for what is no schema at all.
 SOURCE_BYTES_MAX: Final = 8 * 1024 * 1024
@@ -48,6 +58,10 @@ class Original(NamedTuple):
     tokens: Sequence[Token]
     targets: Mapping[int, Key]
 
+    def text(self) -> bytes:
+        """The source."""
+        return self.source
+
     def position(self, line: int) -> tuple[int, int]:
         """Line and column, from 1, of what the compiler has found in this line, from 0, of the copy."""
         if line == 0:
@@ -66,9 +80,10 @@ class Copy(NamedTuple):
 
 
 class Copies:
-    """The copies of all files that were loaded so far."""
+    """The copies of all files that were loaded so far; those in the folders `own` are compiled where they lie."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: Sequence[Path]) -> None:
+        self._own = own
         self._kept: dict[Key, Copy] = {}
         self._twins: dict[Path, Path] = {}
 
@@ -82,19 +97,27 @@ class Copies:
     def kept(self) -> Sequence[Copy]:
         return [*self._kept.values()]
 
+    def original(self, file: Path) -> Original:
+        """What a file was when it was loaded; of our own and Cap'n Proto's what they are."""
+        copy = self._kept.get(Key(file, embedded=False))
+        if copy is not None:
+            return copy.original
+        return self._original(Key(file, embedded=False), file, (), [CAPNP_IMPORTS])
+
     def file(self, path: Path) -> Path:
         """The file without symbolic links; for one that is byte for byte one of our own, as in a checkout, our own.
 
-        Its ids are taken by ours. Once it was that one, it stays so, whatever is written to it later.
+        Its ids are taken by ours. So it is with any version of `c++.capnp`, of which many projects have a copy: it has
+        nothing but names for C++. Once it was that one, it stays so, whatever is written to it later.
         """
         real = Path(os.path.realpath(path))
-        if real not in self._twins and not _is_twin(real):
-            return real
-        return self._twins.setdefault(real, PACKAGED / real.name)
+        if real not in self._twins and (own := self._own_twin(real)) is not None:
+            self._twins[real] = own
+        return self._twins.get(real, real)
 
-    def take(self, path: Path, folders: Sequence[str]) -> list[Copy]:
-        """Copies of the file, which comes first, and of what it needs and is not kept yet. Raises SchemaError."""
-        originals = self._read(path, folders)
+    def take(self, paths: Sequence[Path], folders: Sequence[str]) -> list[Copy]:
+        """Copies of the files, which come first, and of what they need and is not kept yet. Raises SchemaError."""
+        originals = self._read(paths, folders)
         names = {key: copy.name for key, copy in self._kept.items()}
         for key in originals:
             names[key] = _unused(key.path.name, set(names.values()))
@@ -114,63 +137,82 @@ class Copies:
         finally:
             shutil.rmtree(self._folder)
 
-    def _read(self, path: Path, folders: Sequence[str]) -> dict[Key, Original]:
-        """The file, and all that it imports and embeds, as far as it is neither kept nor our own."""
+    def own_imports(self, original: Original) -> list[Path]:
+        """The files of Cap'n Proto's and of ours that a file imports."""
+        found = [
+            target.path for target in original.targets.values() if self.is_own(target.path) and not target.embedded
+        ]
+        # `-> stream` imports it unasked.
+        if any(arrow.text == b"->" and word.text == b"stream" for arrow, word in pairwise(original.tokens)):
+            found.append(CAPNP_OWN / "stream.capnp")
+        return found
+
+    def is_own(self, path: Path) -> bool:
+        """Whether this is a file of Cap'n Proto's or of ours, which is compiled where it lies."""
+        return path.parent in self._own
+
+    def _own_twin(self, path: Path) -> Path | None:
+        """The one of our own files, or of Cap'n Proto's, whose name and bytes a file elsewhere has."""
+        if path.suffix != ".capnp" or self.is_own(path) or not os.path.isfile(path):
+            return None
+        try:
+            for own in (folder / path.name for folder in self._own):
+                if own.is_file() and (_is_same(own, path) or (own == _FOR_CXX and _has_id(path, _FOR_CXX_ID))):
+                    return own
+        except OSError:
+            # Whoever reads it next says what is wrong.
+            pass
+        return None
+
+    def _read(self, paths: Sequence[Path], folders: Sequence[str]) -> dict[Key, Original]:
+        """The files, and all that they import and embed, as far as it is neither kept nor our own."""
         read: dict[Key, Original] = {}
-        waiting = [(path, False)]
+        waiting = [(path, False) for path in reversed(paths)]
         while waiting:
             path, embedded = waiting.pop()
             key = self._key(path, embedded)
-            if key in read or key in self._kept or is_packaged(key.path):
+            if key in read or key in self._kept or self.is_own(key.path):
                 continue
-            source = _source(key)
-            tokens = [] if embedded else _tokens(key.path, source)
-            targets = {}
-            for number, name, to_embed in references(tokens):
-                if _is_capnps_own(name):
-                    continue
-                # Seen from the file as it was named: a link's neighbours are the link's, as for `capnp compile`.
-                target = _find(name, path.parent, folders)
-                if target is None:
-                    said = f"Couldn't read file for embed: {name}" if to_embed else f"Import failed: {name}"
-                    raise SchemaError(key.path, *place_of(source, tokens[number].start), said)
-                targets[number] = self._key(target, to_embed)
-                waiting.append((target, to_embed))
-            read[key] = Original(source, tokens, targets)
+            read[key] = original = self._original(key, path, paths, folders)
+            waiting += [(target.path, target.embedded) for target in original.targets.values()]
         return read
+
+    def _original(self, key: Key, named: Path, given: Sequence[Path], folders: Sequence[str]) -> Original:
+        """The file as it is now. It is seen from where it was named: a link's neighbours are the link's."""
+        source = _source(key)
+        tokens = [] if key.embedded else _tokens(key.path, source)
+        targets = {}
+        for number, name, embedded in references(tokens):
+            target = _given(name, given) or _find(name, named.parent, folders)
+            if target is None:
+                said = f"Couldn't read file for embed: {name}" if embedded else f"Import failed: {name}"
+                raise SchemaError(key.path, *place_of(source, tokens[number].start), said)
+            targets[number] = self._key(target, embedded)
+        return Original(source, tokens, targets)
 
     def _key(self, path: Path, embedded: bool) -> Key:
         return Key(Path(os.path.realpath(path)) if embedded else self.file(path), embedded)
+
+    def _own_name(self, path: Path) -> str:
+        """What the compiler knows an own file by: the name by which it imports it, or has loaded it."""
+        return f"/capnp/{path.name}" if path.parent == CAPNP_OWN else os.path.relpath(path, self._folder)
 
     def _text(self, original: Original, names: Mapping[Key, str]) -> bytes:
         if not original.tokens:
             return original.source
         tokens = list(original.tokens)
         for number, target in original.targets.items():
-            # The compiler knows our own files by the path by which it has loaded them, if that is made a relative one.
-            name = names.get(target) or os.path.relpath(target.path, self._folder)
+            name = names.get(target) or self._own_name(target.path)
             tokens[number] = Token(f'"{name}"'.encode(), tokens[number].start)
         return spread(tokens)
 
 
-def is_packaged(path: Path) -> bool:
-    return path.parent == PACKAGED
+def _is_same(one: Path, other: Path) -> bool:
+    return one.stat().st_size == other.stat().st_size and one.read_bytes() == other.read_bytes()
 
 
-def _is_twin(path: Path) -> bool:
-    """Whether a file elsewhere has the name and the bytes of one of our own."""
-    own = PACKAGED / path.name
-    if path == own or path.suffix != ".capnp" or not (os.path.isfile(own) and os.path.isfile(path)):
-        return False
-    try:
-        return path.stat().st_size == own.stat().st_size and path.read_bytes() == own.read_bytes()
-    except OSError:
-        # Whoever reads it next says what is wrong.
-        return False
-
-
-def _is_capnps_own(name: str) -> bool:
-    return name.startswith("/capnp/") and os.path.isfile(CAPNP_IMPORTS + name)
+def _has_id(path: Path, number: int) -> bool:
+    return path.stat().st_size <= SOURCE_BYTES_MAX and has_id(tokens_of(path.read_bytes()), number)
 
 
 def _source(key: Key) -> bytes:
@@ -195,9 +237,17 @@ def _tokens(path: Path, source: bytes) -> list[Token]:
     return tokens
 
 
+def _given(name: str, paths: Sequence[Path]) -> Path | None:
+    """The file among those given which has the name that is imported from a folder of imports.
+
+    Of another version of Cap'n Proto's own files, say, which import each other as "/capnp/c++.capnp".
+    """
+    return next((path for path in paths if str(path).endswith(name)), None) if name.startswith("/") else None
+
+
 def _find(name: str, neighbours: Path, folders: Sequence[str]) -> Path | None:
     """The file that an import names."""
-    bases = folders if name.startswith("/") else [neighbours]
+    bases = [SUPPLIED, *folders] if name.startswith("/") else [neighbours]
     paths = (os.path.normpath(f"{base}/{name}") for base in bases)
     return next((Path(path) for path in paths if os.path.isfile(path)), None)
 

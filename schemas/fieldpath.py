@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -21,7 +20,7 @@ from hootbus.schemas.types import Bool, Data, Enum, List, Number, Struct, Text, 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-# A program names few paths, but may put indices into them as it goes.
+# Of one struct: a program names few paths, but may put indices into them as it goes.
 PATHS_MAX: Final = 1024
 
 _STEP: Final = re.compile(r"(?P<name>[^.\[\]]+)|\[(?P<index>-?[0-9]{1,9})\]")
@@ -95,10 +94,21 @@ def _at(body: "Buffer | Segments", struct: StructType, steps: Sequence[str | int
     return value
 
 
-@lru_cache(maxsize=PATHS_MAX)
 def path_in(struct: StructType, text: str) -> Path:
     """The path's steps. Raises FieldError if the schema has no such path."""
     layout = layout_of(struct)
+    paths: dict[str, Path] | None = layout.derived.get(Path)
+    if paths is None:
+        paths = layout.derived[Path] = {}
+    found = paths.get(text)
+    if found is None:
+        if len(paths) >= PATHS_MAX:
+            paths.clear()
+        found = paths[text] = _path_in(layout, text)
+    return found
+
+
+def _path_in(layout: StructLayout, text: str) -> Path:
     name = layout.display_name
     kind: Type = Struct(layout)
     steps: list[str | int] = []

@@ -5,25 +5,34 @@ worked out once per struct, field by field when it is first asked for, as struct
 parameters of generics are put in place here: a `Box(Text)` has a layout of its own.
 """
 
-from collections.abc import Mapping
-from functools import cached_property, lru_cache
-from itertools import count
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
 
+from hootbus.schemas import model
 from hootbus.schemas.errors import FieldError
-from hootbus.schemas.pointers import Target, follow, struct_of
-from hootbus.schemas.segments import Segments, split
-from hootbus.schemas.structs import Node, StructType, is_struct_type
-from hootbus.schemas.types import ANY, CAPABILITY, SIMPLE, AnyPointer, Bool, Enum, List, Number, Struct, Type, Void
+from hootbus.schemas.pointers import Target, follow
+from hootbus.schemas.segments import Segments
+from hootbus.schemas.structs import SchemaStruct, StructType, declaration_of, is_struct_type
+from hootbus.schemas.types import (
+    ANY,
+    CAPABILITY,
+    SIMPLE,
+    AnyPointer,
+    Bool,
+    Enum,
+    List,
+    Number,
+    Struct,
+    Type,
+    Void,
+)
 
 # Nobody writes `Box(Box(Box(…)))` deeper than that; but where a struct grows its own parameters, each step that a
 # peer's message takes into it would make a layout, and layouts stay. What is deeper is read as AnyPointer.
 BINDING_DEPTH_MAX: Final = 16
-
-# The schema compiler's mark of a field that is in no union.
-NO_DISCRIMINANT: Final = 0xFFFF
 
 
 class PointerDefault(msgspec.Struct, frozen=True):
@@ -56,19 +65,26 @@ class Field(msgspec.Struct, frozen=True):
 
 
 class StructLayout:
-    """A struct's sizes in words and pointers, and its fields. `discriminant` is the bit of its union's, -1 for none."""
+    """A struct's sizes in words and pointers, and its fields. `discriminant` is the bit of its union's, -1 for none.
 
-    def __init__(self, schema: Node, bound: "_Bound") -> None:
-        node = schema.node
-        self.schema: Node = schema
-        self.type_id = int(node.id)
-        self.display_name = str(node.displayName)
-        self.name = self.display_name[int(node.displayNamePrefixLength) :]
-        self.is_group = bool(node.struct.isGroup)
-        self.data_words = int(node.struct.dataWordCount)
-        self.pointers = int(node.struct.pointerCount)
+    `schema` and `node` are what it was made from, `derived` what others have worked out of it, as in `model.Schema`.
+    """
+
+    def __init__(self, schema: model.Schema, node: model.Node, bound: "_Bound") -> None:
+        struct = node.body
+        assert isinstance(struct, model.Struct), node
+        self.schema = schema
+        self.node = node
+        self.derived: Final[dict[object, Any]] = {}
+        self.type_id = node.id
+        self.display_name = node.display_name
+        self.name = node.name
+        self.is_group = struct.is_group
+        self.data_words = struct.data_words
+        self.pointers = struct.pointers
         # The compiler counts discriminants in units of two bytes.
-        self.discriminant = int(node.struct.discriminantOffset) * 16 if int(node.struct.discriminantCount) else -1
+        self.discriminant = struct.discriminant * 16 if struct.discriminant >= 0 else -1
+        self._declared = struct.fields
         self._bound = bound
 
     def __repr__(self) -> str:
@@ -77,9 +93,14 @@ class StructLayout:
     @cached_property
     def fields(self) -> Mapping[str, Field]:
         """All fields by name, in the order of the schema's text."""
-        found = self.schema.fields
-        declared = sorted(self.schema.node.struct.fields, key=lambda proto: int(proto.codeOrder))
-        return {str(proto.name): self._field(found[str(proto.name)]) for proto in declared}
+        made = {field.name: field for field in self.by_number}
+        declared = sorted(self._declared, key=lambda field: field.order)
+        return {field.name: made[field.name] for field in declared}
+
+    @cached_property
+    def by_number(self) -> tuple[Field, ...]:
+        """All fields in the order of their numbers, as Cap'n Proto's own printers go through them."""
+        return tuple(map(self._field, self._declared))
 
     @cached_property
     def arms(self) -> Mapping[int, Field]:
@@ -109,24 +130,21 @@ class StructLayout:
             raise FieldError(self.display_name, name, f"no such field; there are {have}")
         return field
 
-    def _field(self, field: Node) -> Field:
-        proto = field.proto
-        name, arm = str(proto.name), int(proto.discriminantValue)
-        arm = -1 if arm == NO_DISCRIMINANT else arm
-        if proto.which() == "group":
-            return Field(name, Struct(_layout(field.schema, self._bound)), 0, arm=arm, is_group=True)
-        slot = proto.slot
-        kind = _type(slot.type, lambda: field.schema, self._bound)
+    def _field(self, field: model.Field) -> Field:
+        place = field.place
+        if isinstance(place, model.Group):
+            group = Struct(_layout(self.schema, place.id, self._bound))
+            return Field(field.name, group, 0, arm=field.arm, is_group=True)
+        kind = _type(self.schema, place.type, self._bound)
         if isinstance(kind, Void):
-            return Field(name, kind, 0, arm=arm)
-        offset = int(slot.offset)
+            return Field(field.name, kind, 0, arm=field.arm)
         if isinstance(kind, Bool):
-            return Field(name, kind, offset, bool(slot.defaultValue.bool), arm=arm)
+            return Field(field.name, kind, place.offset, place.default, arm=field.arm)
         if isinstance(kind, Number):
-            return Field(name, kind, offset * kind.bits, getattr(slot.defaultValue, kind.name), arm=arm)
+            return Field(field.name, kind, place.offset * kind.bits, place.default, arm=field.arm)
         if isinstance(kind, Enum):
-            return Field(name, kind, offset * 16, int(slot.defaultValue.enum), arm=arm)
-        return Field(name, kind, offset, pointer_default=_pointer_default(slot), arm=arm)
+            return Field(field.name, kind, place.offset * 16, place.default, arm=field.arm)
+        return Field(field.name, kind, place.offset, pointer_default=pointer_default(place.default), arm=field.arm)
 
 
 class _Bound(msgspec.Struct, frozen=True):
@@ -135,112 +153,115 @@ class _Bound(msgspec.Struct, frozen=True):
 
     key: int = 0
     depth: int = 0
-    scopes: Mapping[int, tuple[tuple[Node, "_Bound"] | None, ...]] = {}
+    scopes: Mapping[int, tuple[tuple[model.Type, "_Bound"] | None, ...]] = {}
 
 
 _UNBOUND: Final = _Bound()
 
-# Bindings by what they bind, numbered: a `Box(Box(T))` within a `Box(T)` grows with every step that a message takes
-# into it, and one that was spelled out would double.
-_KEYS: Final[dict[object, int]] = {}
-_NEW_KEYS: Final = count(1)
 
-# By type id and binding. Never given up: schemas live as long as the process, and programs name few of them.
-_LAYOUTS: Final[dict[tuple[int, int], StructLayout]] = {}
+class _Layouts(dict[StructType, StructLayout]):
+    """Those of pycapnp's types, which stay loaded. One of ours has its own, and both go with the schema."""
 
-
-@lru_cache(maxsize=1024)
-def layout_of(struct: StructType) -> StructLayout:
-    """The layout of a loaded struct. Raises TypeError for what is none, such as an enum or a whole file."""
-    if not is_struct_type(struct):
-        raise TypeError(f"{struct!r} is no struct of a loaded schema")
-    return _layout(struct.schema, _UNBOUND)
-
-
-def layout_of_schema(schema: Node) -> StructLayout:
-    """The layout of what pycapnp calls a schema, a builder's for instance."""
-    return _layout(schema, _UNBOUND)
+    def __missing__(self, struct: StructType) -> StructLayout:
+        if isinstance(struct, SchemaStruct):
+            found = struct._layout
+            if found is None:
+                found = struct._layout = layout_in(struct.schema, struct.node.id)
+            assert isinstance(found, StructLayout)
+            return found
+        if not is_struct_type(struct):
+            raise TypeError(f"{struct!r} is no struct of a loaded schema")
+        return self.setdefault(struct, layout_in(*declaration_of(struct)))
 
 
-def _layout(schema: Node, bound: _Bound) -> StructLayout:
-    key = (int(schema.node.id), bound.key)
-    found = _LAYOUTS.get(key)
+_LAYOUTS: Final = _Layouts()
+
+
+layout_of: Callable[[StructType], StructLayout] = _LAYOUTS.__getitem__
+"""The layout of a struct type. Raises TypeError for what is none, such as an enum or a whole file."""
+
+
+def layout_in(schema: model.Schema, node_id: int) -> StructLayout:
+    """The layout of the struct with this id. Raises LookupError."""
+    return _layout(schema, node_id, _UNBOUND)
+
+
+def type_in(schema: model.Schema, kind: model.Type) -> Type:
+    """A type as reading and writing know it. What is a parameter is any pointer."""
+    return _type(schema, kind, _UNBOUND)
+
+
+def pointer_default(value: model.Value) -> PointerDefault | None:
+    """The object that a value is, None for a null pointer."""
+    if not isinstance(value, model.Pointed):
+        return None
+    parts = (memoryview(value.segment),)
+    target = follow(parts, 0, 0, None)
+    return PointerDefault(parts, target) if target is not None else None
+
+
+def _layout(schema: model.Schema, node_id: int, bound: _Bound) -> StructLayout:
+    # By type id and binding, and never given up before the schema is.
+    key = (StructLayout, node_id, bound.key)
+    found = schema.derived.get(key)
     if found is None:
-        found = _LAYOUTS.setdefault(key, StructLayout(schema, bound))
+        found = schema.derived.setdefault(key, StructLayout(schema, schema.node(node_id), bound))
+    assert isinstance(found, StructLayout)
     return found
 
 
-def _type(proto: Node, schema: Any, bound: _Bound) -> Type:  # noqa: ANN401  # gives the pycapnp schema, where there is one
-    kind = str(proto.which())
-    if kind in SIMPLE:
-        return SIMPLE[kind]
-    if kind == "list":
-        return List(_type(proto.list.elementType, lambda: schema().elementType, bound))
-    if kind == "enum":
-        found = schema()
-        return Enum(_short_name(found), tuple(sorted(found.enumerants, key=found.enumerants.__getitem__)))
-    if kind == "struct":
-        return Struct(_layout(schema(), _bind(proto.struct.brand, bound)))
-    if kind == "interface":
-        return CAPABILITY
-    if proto.anyPointer.which() == "unconstrained":
-        return AnyPointer(str(proto.anyPointer.unconstrained.which()))
-    if proto.anyPointer.which() == "parameter":
-        given = _given(proto.anyPointer.parameter, bound)
+def _type(schema: model.Schema, kind: model.Type, bound: _Bound) -> Type:
+    if isinstance(kind, model.SimpleType):
+        return SIMPLE[kind.name]
+    if isinstance(kind, model.ListType):
+        return List(_type(schema, kind.element, bound))
+    if isinstance(kind, model.EnumType):
+        enum = schema.node(kind.id)
+        assert isinstance(enum.body, model.Enum), enum
+        return Enum(enum.name, tuple(enumerant.name for enumerant in enum.body.enumerants), kind.id)
+    if isinstance(kind, model.StructType):
+        return Struct(_layout(schema, kind.id, _bind(schema, kind.brand, bound)))
+    if isinstance(kind, model.AnyType):
+        return AnyPointer(kind.kind)
+    if isinstance(kind, model.ParameterType):
+        given = _given(kind, bound)
         if given is not None:
-            return _type(given[0], schema, given[1])
-    return ANY
+            return _type(schema, *given)
+    return CAPABILITY if isinstance(kind, model.InterfaceType) else ANY
 
 
-def _given(parameter: Node, bound: _Bound) -> tuple[Node, _Bound] | None:
-    types = bound.scopes.get(int(parameter.scopeId), ())
-    index = int(parameter.parameterIndex)
-    return types[index] if index < len(types) else None
+def _given(parameter: model.ParameterType, bound: _Bound) -> tuple[model.Type, _Bound] | None:
+    types = bound.scopes.get(parameter.scope_id, ())
+    return types[parameter.index] if parameter.index < len(types) else None
 
 
-def _bind(brand: Node, around: _Bound) -> _Bound:
-    if not len(brand.scopes):
+def _bind(schema: model.Schema, brand: model.Brand, around: _Bound) -> _Bound:
+    if not brand:
         return _UNBOUND
-    scopes: dict[int, tuple[tuple[Node, _Bound] | None, ...]] = {}
-    for scope in brand.scopes:
-        scope_id = int(scope.scopeId)
-        if scope.which() == "inherit":
-            scopes[scope_id] = around.scopes.get(scope_id, ())
+    scopes: dict[int, tuple[tuple[model.Type, _Bound] | None, ...]] = {}
+    for scope in brand:
+        if scope.bound is None:
+            scopes[scope.scope_id] = around.scopes.get(scope.scope_id, ())
         else:
-            scopes[scope_id] = tuple(_binding(binding, around) for binding in scope.bind)
+            scopes[scope.scope_id] = tuple(_binding(binding, around) for binding in scope.bound)
     depth = 1 + max((given[1].depth for types in scopes.values() for given in types if given), default=0)
     if depth > BINDING_DEPTH_MAX:
         return _UNBOUND
     spelled = tuple((scope, tuple(map(_spelled, types))) for scope, types in scopes.items())
-    return _Bound(_KEYS.setdefault(spelled, next(_NEW_KEYS)), depth, scopes)
+    # Numbered: a `Box(Box(T))` within a `Box(T)` grows with every step that a message takes into it, and one that was
+    # spelled out would double.
+    keys = schema.derived.setdefault((_Bound,), {})
+    return _Bound(keys.setdefault(spelled, len(keys) + 1), depth, scopes)
 
 
-def _binding(binding: Node, around: _Bound) -> tuple[Node, _Bound] | None:
-    if binding.which() == "unbound":
+def _binding(binding: model.Type | None, around: _Bound) -> tuple[model.Type, _Bound] | None:
+    if binding is None:
         return None
-    proto = binding.type
-    if proto.which() == "anyPointer" and proto.anyPointer.which() == "parameter":
+    if isinstance(binding, model.ParameterType):
         # A parameter of the place around it: what that stands for, as nobody will ask there again.
-        return _given(proto.anyPointer.parameter, around)
-    return proto, around
+        return _given(binding, around)
+    return binding, around
 
 
-def _spelled(given: tuple[Node, _Bound] | None) -> tuple[str, int] | None:
-    return None if given is None else (str(given[0]), given[1].key)
-
-
-def _short_name(schema: Node) -> str:
-    return str(schema.node.displayName)[int(schema.node.displayNamePrefixLength) :]
-
-
-def _pointer_default(slot: Node) -> PointerDefault | None:
-    if not slot.hadExplicitDefault:
-        return None
-    # A `Value` of the schema language has one pointer, which is the default. It is the schema's, not a peer's: safe to
-    # build from.
-    parts = split(memoryview(slot.defaultValue.as_builder().to_bytes()))
-    root = follow(parts, 0, 0, None)
-    assert root is not None
-    value = struct_of(parts, root, None)
-    target = follow(parts, value.segment, value.at, None) if value.pointers else None
-    return PointerDefault(parts, target) if target is not None else None
+def _spelled(given: tuple[model.Type, _Bound] | None) -> tuple[model.Type, int] | None:
+    return None if given is None else (given[0], given[1].key)

@@ -8,6 +8,7 @@ Each struct of a schema has a class of its own here, made when it is first met, 
 fields.
 """
 
+import keyword
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
@@ -59,32 +60,16 @@ from hootbus.schemas.types import (
 )
 
 
-class StructReader(Place):
-    """A struct in a message. Its fields are attributes; nothing is copied but text and numbers.
+class TypedReader(Place):
+    """A struct in a message, of a type that a generated module has put down: type checkers know its fields.
 
-    A field whose name is taken (`which`, `to_dict`) or no Python name is read by `_get("from")`; Cap'n Proto's names
-    never begin with an underscore.
+    They are attributes; nothing is copied but text and numbers. One whose name is a word of Python's, or `which`, has
+    an underscore behind it: `from_`. Cap'n Proto's names have none.
     """
 
     __slots__ = ()
 
     _fields: ClassVar[dict[str, FieldReader]]
-
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any: ...  # noqa: ANN401  # what the schema says
-
-    def which(self) -> Enumerant:
-        """The name of the union's member that is set; for one of a newer peer an unknown one, `(17)`.
-
-        Raises FieldError for a struct without a union.
-        """
-        layout = self._layout
-        if layout.discriminant < 0:
-            raise FieldError(layout.display_name, "which", "the struct has no union")
-        found = discriminant_of(self, layout.discriminant)
-        arm = layout.arms.get(found)
-        return Enumerant(found, arm.name if arm is not None else None)
 
     def to_dict(self) -> dict[str, Any]:
         """The struct as dicts, lists and plain values: Data as bytes, enums as their names.
@@ -95,12 +80,14 @@ class StructReader(Place):
         """
         from hootbus.schemas.dicts import as_dict
 
+        assert isinstance(self, StructReader)
         return as_dict(self)
 
     def __str__(self) -> str:
         """The struct as text on one line. Raises as `to_dict`."""
         from hootbus.schemas.forms.text import write_text
 
+        assert isinstance(self, StructReader)
         return write_text(self)
 
     def _get(self, name: str) -> Any:  # noqa: ANN401  # what the schema says
@@ -128,6 +115,28 @@ class StructReader(Place):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"a reader of {self._layout.name} is a place in a message; pickle its to_dict()")
+
+
+class StructReader(TypedReader):
+    """A struct in a message, of any type: only its schema knows its fields, which are its attributes all the same."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...  # noqa: ANN401  # what the schema says
+
+    def which(self) -> Enumerant:
+        """The name of the union's member that is set; for one of a newer peer an unknown one, `(17)`.
+
+        Raises FieldError for a struct without a union.
+        """
+        layout = self._layout
+        if layout.discriminant < 0:
+            raise FieldError(layout.display_name, "which", "the struct has no union")
+        found = discriminant_of(self, layout.discriminant)
+        arm = layout.arms.get(found)
+        return Enumerant(found, arm.name if arm is not None else None)
 
 
 class AnyReader:
@@ -190,7 +199,7 @@ def root_reader(parts: Segments, layout: StructLayout) -> StructReader:
 
 def reader_class(layout: StructLayout) -> type[StructReader]:
     """The class whose attributes are the fields of this struct."""
-    found = _CLASSES.get(layout)
+    found: type[StructReader] | None = layout.derived.get(StructReader)
     if found is None:
         fields: dict[str, FieldReader] = {}
         for field in layout.fields.values():
@@ -205,12 +214,18 @@ def reader_class(layout: StructLayout) -> type[StructReader]:
                     field.name, field.arm, layout.discriminant, field.offset, field.pointer_default, pointer
                 )
             fields[field.name] = reader
-        # Not by `hasattr`, to which a class has what its metaclass has, `mro` for one.
         attributes = {name: reader for name, reader in fields.items() if name not in _TAKEN}
+        attributes |= {attribute_name(name): reader for name, reader in fields.items()}
         names = {"__slots__": (), "__doc__": None, "_layout": layout, "_fields": fields}
-        found = type(layout.name.rpartition(".")[2], (StructReader,), names | attributes)
-        found = _CLASSES.setdefault(layout, found)
+        made = type(layout.name.rpartition(".")[2], (StructReader,), names | attributes)
+        found = layout.derived.setdefault(StructReader, made)
+        assert found is not None
     return found
+
+
+def attribute_name(name: str) -> str:
+    """What a field is called as an attribute."""
+    return f"{name}_" if name in _TAKEN or keyword.iskeyword(name) else name
 
 
 def read_pointer(kind: Type) -> ReadPointer:
@@ -237,8 +252,8 @@ def element_type(element: StructType | str) -> Type:
     return found
 
 
+# Not by `hasattr`, to which a class has what its metaclass has, `mro` for one.
 _TAKEN: Final = frozenset(dir(StructReader))
-_CLASSES: Final[dict[StructLayout, type[StructReader]]] = {}
 _NO_ELEMENTS: Final = ListRef(0, 0, 0, 0, 0, 0)
 
 

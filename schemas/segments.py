@@ -40,10 +40,11 @@ class CopyCounter:
 COPIES: Final = CopyCounter()
 
 
-def segments(body: "Buffer") -> Segments:
+def segments(body: "Buffer", *, received: bool = True) -> Segments:
     """The segments of a body, as read-only views over its memory, which they keep alive.
 
-    Keep the result to read one body several times: that is one parse, one count and, if need be, one copy.
+    Keep the result to read one body several times: that is one parse, one count and, if need be, one copy. One that
+    was not received but made by this program itself is neither counted nor copied.
     Raises BodyError unless the table accounts for every byte (Cap'n Proto encoding, "Serialization Over a Stream").
     """
     view = memoryview(body).toreadonly()
@@ -53,7 +54,7 @@ def segments(body: "Buffer") -> Segments:
         raise BodyError("", f"{size} bytes are no Cap'n Proto message")
     if view.format != "B" or view.ndim != 1:
         view = view.cast("B")
-    return split(_aligned(view))
+    return split(_aligned(view) if received else view)
 
 
 def split(view: memoryview) -> Segments:

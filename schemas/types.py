@@ -34,6 +34,7 @@ class Enum(msgspec.Struct, frozen=True):
 
     name: str
     names: tuple[str, ...]
+    id: int
 
 
 class Text(msgspec.Struct, frozen=True):

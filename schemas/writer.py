@@ -6,7 +6,7 @@ What does not fit the schema is our own program's mistake, so it is a `FieldErro
 
 import struct
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 import msgspec
 import numpy as np
@@ -21,7 +21,7 @@ from hootbus.schemas.lists import ListReader, StructList
 from hootbus.schemas.pointers import BIT, BYTE, NESTING_MAX, POINTER, VOID, WALK_WORDS_MIN, Trail, path_of
 from hootbus.schemas.readers import AnyReader, StructReader, reader_class
 from hootbus.schemas.segments import WORD, Segments
-from hootbus.schemas.structs import StructType, is_builder
+from hootbus.schemas.structs import StructType, Writable, is_builder
 from hootbus.schemas.types import (
     ENUM_NUMBER,
     NUMBERS,
@@ -40,9 +40,13 @@ from hootbus.schemas.types import (
 from hootbus.schemas.values import Unfit, array_of, boolean, data, enumerant, items_of, number, shown, text
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 # A list pointer's element size by the bits of an element.
 SIZES: Final = {8: BYTE, 16: 3, 32: 4, 64: 5}
+
+# Where a record keeps the number of a union's member that only newer peers know. No field's name has an underscore.
+UNKNOWN_ARM: Final = "unknown_arm"
 
 _BYTE: Final = NUMBERS["uint8"]
 
@@ -52,7 +56,7 @@ _KINDS: Final = ("struct", "list", "", "capability")
 _HALF_WORD: Final = struct.Struct("<H")
 
 
-def write_struct(struct_type: StructType, /, **fields: object) -> CapnpBody:
+def write_struct(struct_type: Writable[P], /, *_: P.args, **fields: P.kwargs) -> CapnpBody:
     """A message with these fields, ready to be sent.
 
     `write_struct(AudioClip, title="kick", samples=samples)`. Structs are given as dicts, groups too, unions by the
@@ -61,17 +65,24 @@ def write_struct(struct_type: StructType, /, **fields: object) -> CapnpBody:
     converted within their kind: float64 to float32, integers where they fit. A part of another message (a reader) is
     copied as it is. Raises FieldError for what the schema does not have or what does not fit.
     """
+    if _:
+        raise TypeError("a message's fields are given by name")
     # Compiled, a parameter's name clashes with a field's, positional or not. No field's name has an underscore.
     return write_fields(struct_type, fields)
 
 
 def write_fields(struct: StructType, fields: Mapping[str, object]) -> CapnpBody:
     """As `write_struct`, its fields in a mapping."""
+    return write_record(struct, fields)
+
+
+def write_record(struct: StructType, fields: object) -> CapnpBody:
+    """As `write_struct`, its fields in whatever a field of this struct could be given as."""
     layout = layout_of(struct)
     message = _Message(layout)
     try:
         message.struct(layout, ROOT, fields, None, NESTING_MAX)
-        return CapnpBody(message.arena.body(), layout.type_id)
+        return CapnpBody(message.arena.body(), layout.type_id, layout.schema)
     except TooLarge as error:
         reason = "a number in it is too large for the list's type"
         raise FieldError(layout.display_name, path_of(error.trail), reason) from None
@@ -97,8 +108,10 @@ class _Message:
         arm: Field | None = None
         for name, value in fields.items():
             here: Trail = (trail, name)
-            field = layout.fields.get(name)
+            field = layout.fields.get(name) or layout.fields.get(name.removesuffix("_"))
             if field is None:
+                if name == UNKNOWN_ARM:
+                    raise self._error(trail, f"a member of the union that is not known here is set: ({value})")
                 raise self._error(here, f"no such field; there are {', '.join(layout.fields) or 'none'}")
             if field.arm >= 0:
                 if arm is not None:

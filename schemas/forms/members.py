@@ -1,10 +1,9 @@
 """What the text and JSON forms of a struct say of it: which fields, in which order, and how long that may take."""
 
 import struct
-from functools import lru_cache
 from typing import Final
 
-from hootbus.schemas.layout import Field, StructLayout
+from hootbus.schemas.layout import Field
 from hootbus.schemas.lists import ListReader
 from hootbus.schemas.pointers import Trail, Walk
 from hootbus.schemas.readers import StructReader
@@ -12,12 +11,6 @@ from hootbus.schemas.segments import WORD
 
 _FLOAT32: Final = struct.Struct("<f")
 _FLOAT32_NORMAL_MIN: Final = 2.0**-126
-
-
-@lru_cache(maxsize=1024)
-def by_ordinal(layout: StructLayout) -> tuple[Field, ...]:
-    """The fields in the order of their numbers, as Cap'n Proto's own printers go through them."""
-    return tuple(layout.fields[str(proto.name)] for proto in layout.schema.node.struct.fields)
 
 
 def arm_of(reader: StructReader) -> Field | None:

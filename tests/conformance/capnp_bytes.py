@@ -75,12 +75,22 @@ def envelope(request_id: bytes, arm: int, content: Node = None) -> bytes:
 
 
 def register(
-    request_id: bytes, *, slots: int = 1, methods: tuple[str, ...] = (), lost_after_ms: int = 0, name: str = "a worker"
+    request_id: bytes,
+    *,
+    slots: int = 1,
+    methods: tuple[str, ...] = (),
+    typed: tuple[str, ...] = (),
+    lost_after_ms: int = 0,
+    name: str = "a worker",
 ) -> bytes:
-    """`Envelope.register`. One slot is the field's default, so its bits are 0: a peer that knows no slots."""
-    extension = int(slots != 1 or bool(methods))
+    """`Envelope.register`. One slot is the field's default, so its bits are 0: a peer that knows no slots.
+
+    Methods that are `typed` state a request's type, 1, with a fingerprint, 2.
+    """
+    extension = int(slots != 1 or bool(methods) or bool(typed))
     data = struct.pack("<HHIII", 0, extension, slots ^ 1, lost_after_ms, 4711)
     offered: list[Struct] = [Struct(bytes(5 * WORD), (method,)) for method in methods]
+    offered += [Struct(struct.pack("<5Q", 0, 1, 0, 2, 0), (method,)) for method in typed]
     capabilities: list[Node] = ["a capability"]
     pointers = (Struct(bytes(16)), name, capabilities, "a host", "1.0", offered or None)
     return envelope(request_id, REGISTER, Struct(data, pointers))

@@ -9,7 +9,7 @@
     options:a=1,b=2    our frame 7 (deadline flags status schema sequence credit); received: at least this
     event:type=1,schema=0x12                                            the header frame of an event
     json:{"a":1}       JSON; received: at least this, "*" standing for any value
-    capnp:ping  capnp:pong  capnp:error(CODE)  capnp:register(slots=2,methods=a+b)  capnp:other
+    capnp:ping  capnp:pong  capnp:error(CODE)  capnp:register(slots=2,methods=a+b,typed=c)  capnp:other
     *  *:16            received only: anything; anything of 16 bytes
 
 A word has no blanks in it.
@@ -33,8 +33,8 @@ CONTENT_TYPES: Final = {
     name: struct.pack(">H", number) for number, name in enumerate(("EMPTY", "CAPNPROTO", "RAW", "JSON"))
 }
 _NUMBERS: Final = COMMANDS | CONTENT_TYPES
-_OPTIONS: Final = {"deadline": 0, "flags": 1, "status": 2, "schema": 3, "sequence": 4, "credit": 5}
-_OPTIONS_FORM: Final = struct.Struct("<QIHHQII")
+_OPTIONS: Final = {"deadline": 0, "flags": 1, "status": 2, "schema": 3, "sequence": 4, "credit": 5, "fingerprint": 6}
+_OPTIONS_FORM: Final = struct.Struct("<QIHHQIIQ")
 _EVENT: Final = {"type": 0, "flags": 1, "count": 2, "sequence": 3, "time": 4, "publisher": 5, "schema": 6}
 _EVENT_FORM: Final = struct.Struct("<QHHIQQQQ")
 
@@ -48,7 +48,7 @@ def options(**fields: int) -> bytes:
     values = [0] * len(_OPTIONS)
     for name, value in fields.items():
         values[_OPTIONS[name]] = value
-    return _OPTIONS_FORM.pack(3 << 32, *values)
+    return _OPTIONS_FORM.pack(4 << 32, *values)
 
 
 def event_header(**fields: int) -> bytes:
@@ -121,6 +121,7 @@ class Names:
                     identifier,
                     slots=int(said.get("slots", "1")),
                     methods=tuple(filter(None, said.get("methods", "").split("+"))),
+                    typed=tuple(filter(None, said.get("typed", "").split("+"))),
                     lost_after_ms=int(said.get("lost_after", "0")),
                 )
             case "other":

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from hootbus.schemas import load, read_capnp, write_json, write_struct
-from hootbus.schemas.forms.json import write_capnp_json
+from hootbus.schemas.forms import write_capnp_json
 from hootbus.schemas.forms.text import write_text
 from hootbus.schemas.pointers import WALK_WORDS_MIN
 

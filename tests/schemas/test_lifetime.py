@@ -33,7 +33,7 @@ def large(size: int) -> dict[str, Any]:
     floats = np.arange(size // 8, dtype=np.float32)
     return {
         "floats": floats,
-        "blob": (np.arange(size // 2) % 251).astype(np.uint8),
+        "blob": np.resize(np.arange(251, dtype=np.uint8), size // 2),
         "title": "large",
         "inner": {"values": [1, 2, 3]},
     }

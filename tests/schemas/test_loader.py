@@ -14,12 +14,14 @@ import pytest
 
 from hootbus.schemas import SchemaError, load, read_capnp, schema_of, standard, type_id, write_capnp
 from hootbus.schemas.copies import CAPNP_IMPORTS, PACKAGED
+from hootbus.schemas.loaded import LoadedSchema
 from hootbus.schemas.loader import Loader
-from hootbus.schemas.structs import StructType, is_struct_type
+from hootbus.schemas.structs import StructType, declaration_of, is_struct_type
 
 
 def struct_name(struct: StructType) -> str:
-    return str(struct.schema.node.displayName)
+    schema, struct_id = declaration_of(struct)
+    return schema.node(struct_id).display_name
 
 
 SHAPES = load(Path(__file__).with_name("shapes.capnp"))
@@ -97,6 +99,34 @@ def test_stream_methods_and_capnps_own_imports_compile(tmp_path: Path) -> None:
     text = 'import "/capnp/stream.capnp".StreamResult'
     module = load(write(tmp_path, "result.capnp", f"struct R {{ r @0 :{text}; }} interface S {{ s @0 () -> stream; }}"))
     assert module.R.schema.fields["r"].schema.node.id == 0x995F9A3377C0B16E
+
+
+def test_capnps_annotations_for_json_are_there_and_those_of_others_are_not_taken(tmp_path: Path) -> None:
+    write(tmp_path, "capnp/compat/json.capnp", "annotation name(field) :Int8;")
+    text = 'using Json = import "/capnp/compat/json.capnp"; struct S { a @0 :Text $Json.name("b"); }'
+    for name in ("one.capnp", "two.capnp"):
+        (annotation,) = load(write(tmp_path, name, text), imports=[tmp_path]).S.schema.fields["a"].proto.annotations
+        assert (annotation.id, annotation.value.text) == (0xFA5B1FD61C2E7C3D, "b")
+    with pytest.raises(SchemaError, match=r"Import failed: /capnp/compat/xml\.capnp"):
+        load(write(tmp_path, "three.capnp", 'using Xml = import "/capnp/compat/xml.capnp"; struct T {}'))
+
+
+def test_any_version_of_capnps_annotations_for_cxx_is_the_one_that_is_here(tmp_path: Path) -> None:
+    """Many projects have a copy of it, and `-> stream` imports it, too; its ids can be there but once."""
+    for name in ("first", "second"):
+        text = f"@0xbdf87d7bb8304e81; annotation namespace(file) :Text;  # {name}"
+        (tmp_path / name / "include").mkdir(parents=True)
+        (tmp_path / name / "include" / "c++.capnp").write_text(text)
+        text = '$import "include/c++.capnp".namespace("x"); interface Sink { put @0 (b :Data) -> stream; }'
+        assert "put" in load(write(tmp_path, f"{name}/sink.capnp", text)).Sink.schema.methods
+
+
+def test_another_version_of_what_is_imported_unasked_is_an_error(tmp_path: Path) -> None:
+    stream = Path(CAPNP_IMPORTS, "capnp", "stream.capnp").read_text()
+    (tmp_path / "stream.capnp").write_text(f"{stream}\n# another version\n")
+    text = 'struct R { r @0 :import "stream.capnp".StreamResult; } interface Sink { put @0 (b :Data) -> stream; }'
+    error = error_of(write(tmp_path, "sink.capnp", text))
+    assert error.message.startswith("Duplicate ID @0x86c366a91393f3f8")
 
 
 def test_imports_are_looked_for_beside_the_file_and_in_the_given_folders_in_order(tmp_path: Path) -> None:
@@ -279,7 +309,7 @@ def test_what_is_loaded_is_what_was_checked_whoever_writes_to_the_files(
     copies = tmp_path / "temporary"
     copies.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(copies))
-    loader = Loader()
+    loader = Loader(LoadedSchema())
     LOADERS.append(loader)
 
     loaded = Event()
@@ -293,16 +323,16 @@ def test_what_is_loaded_is_what_was_checked_whoever_writes_to_the_files(
     writer = Thread(target=spoil)
     writer.start()
     try:
-        module = loader.load(outer, ())
+        module = loader.load([outer], ())[0]
     finally:
         loaded.set()
         writer.join()
     assert module.Out.new_message(i={"v": "as it was"}).i.v == "as it was"
     assert not any(copies.iterdir())
     later = write(tmp_path, "later.capnp", 'struct Later { i @0 :import "inner.capnp".In; }')
-    assert loader.load(later, ()).Later.schema.fields["i"].schema == module.Out.schema.fields["i"].schema
+    assert loader.load([later], ())[0].Later.schema.fields["i"].schema == module.Out.schema.fields["i"].schema
     with pytest.raises(SchemaError):
-        loader.load(write(tmp_path, "bad.capnp", "bad"), ())
+        loader.load([write(tmp_path, "bad.capnp", "bad")], ())
     assert not any(copies.iterdir())
 
 

@@ -22,6 +22,7 @@ from typing import Final
 from conformance.capnp.corpus import every_message, struct_type
 from conformance.capnp.mutations import mutated
 from hootbus.schemas import StructType
+from hootbus.schemas.layout import layout_of
 
 Judge = Callable[[bytes, StructType], object]
 """What is done with each message. It raises whatever it likes if something is wrong."""
@@ -128,9 +129,8 @@ def main() -> int:
     for chunk, findings in hunt(AGREE if asked.agree else PROBE, asked.seed, asked.count, asked.jobs, asked.first):
         for number, text in findings:
             struct_type, body = case(asked.seed, number)
-            print(
-                f"\ncase {number} (--seed {asked.seed} --first {number} --count 1), {struct_type.schema}: {body.hex()}"
-            )
+            again = f"--seed {asked.seed} --first {number} --count 1"
+            print(f"\ncase {number} ({again}), {layout_of(struct_type)}: {body.hex()}")
             print(text, flush=True)
         found += len(findings)
         done = chunk.stop - asked.first

@@ -28,6 +28,7 @@ class Field(msgspec.Struct):
     type: Any
     ordinal: int = 0
     default: Any = None
+    note: str = ""
 
 
 class Group(msgspec.Struct):
@@ -36,13 +37,19 @@ class Group(msgspec.Struct):
     name: str
     members: list["Field | Group"]
     is_union: bool
+    note: str = ""
 
 
 class SchemaMaker:
-    """Draws structs. The same seed draws the same ones."""
+    """Draws structs. The same seed draws the same ones; groups and unions lie `nesting` deep in each other.
 
-    def __init__(self, seed: int) -> None:
+    Where unions lie in each other, there are some that the compiler refuses ("previous contained a bug"), which ends
+    the process.
+    """
+
+    def __init__(self, seed: int, nesting: int = 2) -> None:
         self._random = Random(seed)
+        self._nesting = nesting
         self.structs = [self._members(f"s{number}", 0) for number in range(STRUCTS)]
         for members in self.structs:
             fields = _fields(members)
@@ -53,15 +60,31 @@ class SchemaMaker:
 
     def text(self, file_id: int) -> str:
         """A file of all of them, `S0` and so on, each with what it was before, `S0Before`."""
-        lines = [f"@0x{file_id:016x};"]
-        lines += [
-            f"enum E{number} {{ {' '.join(f'{name} @{at};' for at, name in enumerate(names))} }}"
-            for number, names in enumerate(ENUMS)
-        ]
+        lines = [f"@0x{file_id:016x};", *_enums()]
         for number, members in enumerate(self.structs):
             count = len(_fields(members))
             lines += [f"struct S{number} {{", *_lines(members, count), "}"]
             lines += [f"struct S{number}Before {{", *_lines(members, count * 2 // 3), "}"]
+        return "\n".join(lines) + "\n"
+
+    def annotated(self, file_id: int) -> str:
+        """A file of the structs alone, with annotations for JSON wherever they may stand."""
+        random = Random(f"{file_id}")
+        lines = [f"@0x{file_id:016x};", 'using Json = import "/capnp/compat/json.capnp";']
+        for number, names in enumerate(ENUMS):
+            enumerants = " ".join(f'{name} @{at} $Json.name("{name}!");' for at, name in enumerate(names))
+            lines.append(f"enum E{number} {{ {enumerants} }}")
+        for number, members in enumerate(self.structs):
+            note = _discriminator(random, f"s{number}") if any(not member.name for member in members) else ""
+            _annotate(random, members, number, bool(note))
+            lines += [f"struct S{number}{note} {{", *_lines(members, len(_fields(members))), "}"]
+        return "\n".join(lines) + "\n"
+
+    def version(self, file_id: int, share: float = 1.0) -> str:
+        """A file of all of them as they were when they had this share of their fields."""
+        lines = [f"@0x{file_id:016x};", *_enums()]
+        for number, members in enumerate(self.structs):
+            lines += [f"struct S{number} {{", *_lines(members, int(len(_fields(members)) * share)), "}"]
         return "\n".join(lines) + "\n"
 
     def _members(self, prefix: str, depth: int, is_union: bool = False) -> list[Field | Group]:
@@ -71,9 +94,9 @@ class SchemaMaker:
         for index in range(random.randint(2, 4 if depth else 9)):
             name = f"{prefix}x{index}"
             kind = random.random()
-            if depth < 2 and kind < 0.12:
+            if depth < self._nesting and kind < 0.12:
                 members.append(Group(name, self._members(name, depth + 1), is_union=False))
-            elif depth < 2 and kind < 0.28:
+            elif depth < self._nesting and kind < 0.28:
                 # A struct has one union without a name at most, and a union may not have one in it.
                 name, unnamed = (name, True) if unnamed or random.random() < 0.5 else ("", True)
                 members.append(Group(name, self._members(f"{prefix}u{index}", depth + 1, is_union=True), is_union=True))
@@ -149,6 +172,13 @@ class ValueMaker:
         return value
 
 
+def _enums() -> list[str]:
+    return [
+        f"enum E{number} {{ {' '.join(f'{name} @{at};' for at, name in enumerate(names))} }}"
+        for number, names in enumerate(ENUMS)
+    ]
+
+
 def _fields(members: Sequence[Field | Group]) -> list[Field]:
     found: list[Field] = []
     for member in members:
@@ -163,19 +193,63 @@ def _lines(members: Sequence[Field | Group], count: int) -> list[str]:
         if isinstance(member, Field):
             if member.ordinal < count:
                 default = "" if member.default is None else f" = {_literal(member.default)}"
-                lines.append(f"  {member.name} @{member.ordinal} :{_spelled(member.type)}{default};")
+                kind = _spelled(member.type)
+                lines.append(f"  {member.name} @{member.ordinal} :{kind}{default}{member.note};")
             continue
         inner = [part for part in member.members if any(field.ordinal < count for field in _fields([part]))]
         if not inner:
             continue
         if member.is_union and len(inner) > 1:
-            lines += [f"  {member.name and member.name + ' :'}union {{", *_lines(inner, count), "  }"]
+            lines += [f"  {member.name and member.name + ' :'}union{member.note} {{", *_lines(inner, count), "  }"]
         elif member.name:
-            lines += [f"  {member.name} :group {{", *_lines(inner, count), "  }"]
+            lines += [f"  {member.name} :group{member.note} {{", *_lines(inner, count), "  }"]
         else:
             # It was there before the union was.
             lines += _lines(inner, count)
     return lines
+
+
+def _annotate(random: Random, members: Sequence[Field | Group], number: int, discriminated: bool) -> None:
+    """Annotations for the members of a struct or group; `discriminated` says whether those of its unnamed union may be
+    flattened. What is flattened has names that are nowhere else: but for structs, these are so already.
+    """
+    for member in members:
+        flat = random.random() < 0.4
+        if isinstance(member, Group):
+            if not member.name:
+                _annotate_union(random, member.members, number, discriminated)
+                continue
+            note = _discriminator(random, member.name) if member.is_union else ""
+            member.note = note + (_flattened(random, member.name) if flat else "")
+            if member.is_union:
+                _annotate_union(random, member.members, number, bool(note))
+            else:
+                _annotate(random, member.members, number, discriminated=False)
+        elif isinstance(member.type, str) and member.type[0] == "S" and int(member.type[1:]) > number and flat:
+            # Only into those before it, as else there would be circles.
+            member.note = f' $Json.flatten(prefix="{member.name}.")'
+        else:
+            member.note = random.choice(("", f' $Json.name("{member.name}\\xc3\\xa9/")'))
+            if member.type == "Data":
+                member.note += random.choice(("", " $Json.base64", " $Json.hex"))
+
+
+def _annotate_union(random: Random, members: Sequence[Field | Group], number: int, discriminated: bool) -> None:
+    _annotate(random, members, number, discriminated=False)
+    if not discriminated:
+        for member in members:
+            if "flatten" in member.note:
+                member.note = ""
+
+
+def _flattened(random: Random, name: str) -> str:
+    return random.choice((" $Json.flatten()", f' $Json.flatten(prefix="{name}-")'))
+
+
+def _discriminator(random: Random, name: str) -> str:
+    """Mostly one, with a name: a value's name alone does not say what is set."""
+    value = random.choice(("", f', valueName = "{name} value"'))
+    return random.choice(("", f' $Json.discriminator(name = "{name} is"{value})'))
 
 
 def _spelled(kind: Any) -> str:  # noqa: ANN401  # as in Field

@@ -28,7 +28,7 @@ from hootbus.schemas import (
     write_struct,
 )
 from hootbus.schemas.canonical import canonical, is_canonical
-from hootbus.schemas.forms.json import write_capnp_json
+from hootbus.schemas.forms import write_capnp_json
 from hootbus.schemas.forms.outline import outline
 from hootbus.schemas.forms.packed import pack_body, unpack
 from hootbus.schemas.forms.segmented import split_body
@@ -138,7 +138,7 @@ def _write_again(plain: dict[str, Any], struct: StructType) -> None:
 
 def _probe_paths(parts: Segments, struct: StructType) -> None:
     size = sum(map(len, parts))
-    for path, is_array in paths(struct):
+    for path, is_array in paths(struct):  # type: ignore[arg-type]  # a struct's type can be hashed
         try:
             if is_array:
                 found = array(parts, struct, path)

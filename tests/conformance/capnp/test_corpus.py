@@ -21,7 +21,7 @@ from conformance.capnp.corpus import (
 from conformance.capnp_tool import convert, framed, needs_tool
 from hootbus.schemas import CapnpBody, StructReader, StructType, read_capnp, validate, view, write_capnp, write_struct
 from hootbus.schemas.canonical import canonical
-from hootbus.schemas.forms.json import read_capnp_json, write_capnp_json
+from hootbus.schemas.forms import read_capnp_json, write_capnp_json
 from hootbus.schemas.forms.packed import pack_body, unpack
 from hootbus.schemas.forms.text import write_text
 from hootbus.schemas.forms.textparse import read_text
