@@ -1,0 +1,71 @@
+# What the broker says of itself, under `hoot.broker` and `hoot.events`.
+@0xc46ed5492b248d09;
+
+struct Status {
+  broker @0 :Text;  # the instance: another one behind the same address has another id
+  version @1 :Text;
+  state @2 :Text;
+  pid @3 :UInt32;
+  uptimeSecs @4 :UInt64;
+  services @5 :UInt32;
+  workers @6 :UInt32;
+  queued @7 :UInt32;
+  inFlight @8 :UInt32;
+  heldBytes @9 :UInt64;  # bodies of requests queued and in flight
+  counters @10 :List(Counter);
+  errors @11 :List(Counter);  # answered, by error code
+  dropped @12 :List(Counter);  # neither delivered nor answered, by reason
+}
+
+struct Counter {
+  name @0 :Text;
+  value @1 :UInt64;
+}
+
+struct Service {
+  name @0 :Text;
+  workers @1 :UInt32;
+  slots @2 :UInt32;
+  free @3 :UInt32;
+  queued @4 :UInt32;
+  queuedBytes @5 :UInt64;
+  inFlight @6 :UInt32;
+  requests @7 :UInt64;
+  replies @8 :UInt64;
+  errors @9 :UInt64;
+  methods @10 :List(Text);
+}
+
+struct Services {
+  services @0 :List(Service);
+}
+
+struct Worker {
+  id @0 :Text;
+  service @1 :Text;
+  name @2 :Text;
+  hostname @3 :Text;
+  version @4 :Text;
+  state @5 :Text;
+  pid @6 :UInt32;
+  slots @7 :UInt32;
+  inFlight @8 :UInt32;
+  done @9 :UInt64;
+  silentMs @10 :UInt64;
+  connectedSecs @11 :UInt64;
+  extension @12 :Bool;  # speaks more than HOOT01
+}
+
+struct Workers {
+  workers @0 :List(Worker);
+}
+
+struct Drain {
+  state @0 :Text;
+  inFlight @1 :UInt32;
+  queued @2 :UInt32;
+}
+
+struct EchoRequest {
+  topic @0 :Text;  # where to publish, so that a subscriber knows its subscriptions hold
+}
