@@ -18,6 +18,18 @@ struct Error {
   details @2 :Text;  # whatever else helps, often JSON; may be empty
 }
 
+struct Hello {
+  # The first request of a peer to a service that is not attached to its broker, which then cannot compare their schemas.
+  supportedMajors @0 :List(UInt16);  # at most 64, from 1 on
+  preferredMajor @1 :UInt16;  # agreed on if both have it, else the highest that both have; 0: no matter
+}
+
+struct HelloAck {
+  # The service's answer. Without a major that both have it is the error `schema_mismatch`.
+  agreedMajor @0 :UInt16;
+  agreedMinor @1 :UInt16;  # the service's, of that major
+}
+
 enum WorkerType {
   # Hootenanny's kinds of worker. The bus routes by service name and looks at this for nothing.
   hootenanny @0;

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -24,8 +25,16 @@ def given_body(text: str | None, raw: IO[bytes] | None, schema: "StructType | No
 
 
 def read_text(text: str) -> bytes:
-    """A body given on the command line; `-` stands for stdin."""
-    return sys.stdin.buffer.read() if text == "-" else text.encode("utf-8", "surrogateescape")
+    """A body given on the command line: `-` and `@-` stand for stdin, `@FILE` for a file. Raises UsageError."""
+    if text in ("-", "@-"):
+        return sys.stdin.buffer.read()
+    if not text.startswith("@"):
+        return text.encode("utf-8", "surrogateescape")
+    try:
+        # No JSON begins with an @.
+        return Path(text[1:]).read_bytes()
+    except OSError as error:
+        raise click.UsageError(f"the body's file cannot be read: {error}") from None
 
 
 def json_body(text: str | None) -> "Content | None":
@@ -48,14 +57,14 @@ def json_body(text: str | None) -> "Content | None":
 
 def capnp_body(text: str | None, schema: "StructType") -> object:
     """The message of this type for the argument JSON. Raises UsageError where they do not fit."""
-    from hootbus.schemas import BodyError
+    from hootbus.schemas import BodyError, FieldError
     from hootbus.schemas.forms import read_capnp_json
 
     try:
         return read_capnp_json(read_text(text).decode() if text is not None else "{}", schema)
     except UnicodeDecodeError as error:
         raise click.UsageError(f"the body is no JSON: {error}") from None
-    except BodyError as error:
+    except (BodyError, FieldError) as error:
         raise click.UsageError(f"the body does not fit the schema: {error}") from None
 
 

@@ -22,11 +22,14 @@ _EXPLAIN_S: Final = 0.5
 _EPILOG: Final = """\b
 Examples:
   hoot call text/upper '{"text": "hi"}'
-  echo '{"text": "hi"}' | hoot call text/upper -
+  hoot call text/upper @request.json                that file; - or @- is stdin
   hoot call text/count '{"to": 3}' --stream         one JSON line per item
   hoot call image/thumbnail --raw photo.jpg > small.jpg
   hoot call audio/analyse '{"title": "a"}' --schema demo.capnp:AudioClip
   hoot call hoot.broker/status
+\b
+A method that takes Cap'n Proto takes JSON, too, and then answers with JSON:
+its worker translates. With --schema the message is made here.
 \b
 The reply goes to stdout: JSON as JSON, raw bytes as they are, nothing for an
 empty one. An error goes to stderr as `code: message` (with --json as a JSON
@@ -38,7 +41,7 @@ in its handler; the exit status is 1 then, too.
 @click.command(epilog=_EPILOG)
 @bus_options
 @click.argument("target", metavar="SERVICE/METHOD")
-@click.argument("body", metavar="[JSON|-]", required=False)
+@click.argument("body", metavar="[JSON|@FILE|-]", required=False)
 @setting("--raw", type=click.File("rb"), help="Send this file's bytes instead of JSON; - is stdin.")
 @setting(
     "--schema",

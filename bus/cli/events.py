@@ -21,7 +21,7 @@ _TIMEOUT_S: Final = 5.0
 _PUBLISH_EPILOG: Final = """\b
 Examples:
   hoot publish jobs.done '{"id": 7}'
-  echo '{"id": 7}' | hoot publish jobs.done -
+  hoot publish jobs.done @done.json     that file; - or @- is stdin
   hoot publish frames.camera --raw picture.jpg
 """
 _LISTEN_EPILOG: Final = """\b
@@ -42,7 +42,7 @@ Ctrl-C ends it, with exit status 0.
 @click.command(epilog=_PUBLISH_EPILOG)
 @bus_options
 @click.argument("topic")
-@click.argument("body", metavar="[JSON|-]", required=False)
+@click.argument("body", metavar="[JSON|@FILE|-]", required=False)
 @setting("--raw", type=click.File("rb"), help="Publish this file's bytes instead of JSON; - is stdin.")
 @setting(
     "--schema",

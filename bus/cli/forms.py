@@ -39,7 +39,7 @@ def read_messages(
 
     `cut_short` is shown what there is of a binary message whose end is missing.
     """
-    from hootbus.schemas import BodyError
+    from hootbus.schemas import BodyError, FieldError
 
     messages = _READERS[form](file, schema)
     count = 0
@@ -49,6 +49,8 @@ def read_messages(
         except BodyError as error:
             if cut_short is not None and error.origin is not None:
                 cut_short(cast("Segments", error.origin))
+            fail(error, count)
+        except FieldError as error:
             fail(error, count)
         except UnicodeDecodeError as error:
             raise Failed("bad_body", f"the input is not UTF-8 at byte {error.start}") from None

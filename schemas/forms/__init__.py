@@ -1,6 +1,7 @@
 """The other forms that a message can have: text, JSON, packed, of several segments, and an outline of any bytes."""
 
-from hootbus.schemas.forms.json import read_capnp_json, read_capnp_jsons, write_capnp_json
+from hootbus.schemas.forms.jsonread import read_capnp_json, read_capnp_jsons
+from hootbus.schemas.forms.jsonwrite import write_capnp_json
 from hootbus.schemas.forms.outline import Outline, outline
 from hootbus.schemas.forms.packed import pack, pack_body, unpack
 from hootbus.schemas.forms.segmented import split_body

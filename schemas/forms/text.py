@@ -9,7 +9,6 @@ from typing import Any, Final, TypeAlias
 
 from hootbus.schemas.forms.members import (
     arm_of,
-    by_ordinal,
     is_present,
     spelled_float,
     spend_bytes,
@@ -72,7 +71,7 @@ class _Writer:
             arm = None
         items = [
             f"{field.name} = {self._member(reader, field, _deeper(indent))}"
-            for field in by_ordinal(reader._layout)
+            for field in reader._layout.by_number
             if (is_present(reader, field) if field.arm < 0 else arm is not None and field.arm == arm.arm)
         ]
         inline = all(map(_is_short, items)) and sum(map(_byte_count, items)) <= INLINE_STRUCT_BYTES_MAX

@@ -45,6 +45,10 @@ def bus(hoot_bus: EmbeddedBroker, worker: Worker) -> str:
         raise ValueError("no such luck")
 
     @worker.method
+    def paint(request: Request) -> None:
+        raise ValueError("\x1b[31mred\x07")
+
+    @worker.method
     def slow(request: Request) -> None:
         assert request.cancelled.wait(20)
 
@@ -64,6 +68,22 @@ def test_json_goes_in_and_json_comes_out(bus: str) -> None:
 
 def test_the_body_comes_from_stdin(bus: str) -> None:
     assert run("call", "text/upper", "-", bus=bus, stdin=b'{"text": "hi"}').json == {"text": "HI"}
+
+
+@pytest.mark.parametrize("schema", [False, True])
+def test_the_body_comes_from_a_file(bus: str, tmp_path: Path, schema: bool) -> None:
+    # In this process each id is taken once.
+    (tmp_path / "point.capnp").write_text(SCHEMA.replace("@0xb7c3", f"@0xb7c{4 + schema}"))
+    (tmp_path / "point.json").write_text('{"x": 3, "label": "@ not a file"}')
+    options = ("--schema", f"{tmp_path / 'point.capnp'}:Point") if schema else ()
+    body = {"x": 3, "label": "@ not a file"}
+    assert run_here("call", "text/same", f"@{tmp_path / 'point.json'}", *options, bus=bus).json == body
+    assert run_here("call", "text/same", "@-", *options, bus=bus, stdin=json.dumps(body).encode()).json == body
+
+
+def test_a_file_that_is_not_there_is_wrong_usage(bus: str, tmp_path: Path) -> None:
+    said = refused("call", "text/same", f"@{tmp_path / 'point.json'}")
+    assert said.startswith("the body's file cannot be read: [Errno 2] No such file or directory: ")
 
 
 def test_the_bus_is_named_before_the_command_or_behind_it(bus: str) -> None:
@@ -116,6 +136,14 @@ def test_an_error_is_its_code_and_text_on_stderr(bus: str, target: str, code: st
     assert (ran.status, ran.out) == (1, "")
     assert ran.err.startswith(f"{code}: ")
     assert json.loads(run_here("call", target, "--json", bus=bus).err)["error"]["code"] == code
+
+
+def test_an_error_that_a_terminal_would_obey_is_shown_without_that(bus: str) -> None:
+    # The text is the handler's, and so is anybody's.
+    ran = run_here("call", "text/paint", bus=bus)
+    assert ran.err == "handler_error: ValueError: ?[31mred?\n"
+    message = json.loads(run_here("call", "text/paint", "--json", bus=bus).err)["error"]["message"]
+    assert message == "ValueError: \x1b[31mred\x07"
 
 
 def test_the_deadline_is_kept(bus: str) -> None:

@@ -17,10 +17,11 @@ def listening(listener: Started) -> Started:
 
 def test_what_one_shell_publishes_another_hears(hoot_bus: EmbeddedBroker, tmp_path: Path) -> None:
     bus = hoot_bus.address
+    (tmp_path / "done.json").write_text('{"done": true}')
     with started("listen", "jobs.", "--count", "3", bus=bus, log=tmp_path / "log") as listener:
         listening(listener)
         assert run_here("publish", "other.1", "{}", bus=bus) == (0, "", "")
-        assert run_here("publish", "jobs.1", '{"done": true}', bus=bus) == (0, "", "")
+        assert run_here("publish", "jobs.1", f"@{tmp_path / 'done.json'}", bus=bus) == (0, "", "")
         assert run("publish", "jobs.2", "--raw", "-", bus=bus, stdin=b"\xff\x00") == (0, "", "")
         assert run_here("publish", "jobs.3", "--json", bus=bus).json == {"topic": "jobs.3"}
         first, second, third = (listener.line() for _ in range(3))

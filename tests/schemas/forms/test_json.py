@@ -5,6 +5,7 @@ import math
 import random
 import re
 import subprocess
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -24,6 +25,8 @@ from hootbus.schemas import (
     write_fields,
 )
 from hootbus.schemas.forms import read_capnp_json, read_capnp_jsons, split_body, write_capnp_json, write_text
+from hootbus.schemas.forms.jsonwrite import _is_endless
+from hootbus.schemas.layout import layout_of
 
 _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 _MISREAD: Final = re.compile(r"[][{}]|\\u....")
@@ -194,9 +197,9 @@ def test_minus_zero_keeps_its_sign() -> None:
         ('{"data": "abc"}', 'data: "abc" is no Data, which is a list'),
         ('{"data": [1, 256]}', "data: is no Data, which is a list of numbers from 0 to 255"),
         ('{"data": [true]}', "data: is no Data, which is a list of numbers from 0 to 255"),
-        ('{"colour": "purple"}', "colour: 'purple' is no Colour; there are red, green, blue"),
+        ('{"colour": "purple"}', 'colour: "purple" is no Colour; there are red, green, blue'),
         ('{"colour": 65536}', "colour: 65536 is no Colour; there are red, green, blue"),
-        ('{"colour": 1.5}', "colour: 1.5 is no Colour"),
+        ('{"colour": 1.5}', "colour: 1.5 is no Colour; there are red, green, blue"),
         ('{"matrix": [[1], {}]}', "matrix[1]: an object is no List(Int32), which is a list"),
         ('{"right": null}', "right: null is no right, which is an object"),
         ('{"neither": null, "left": "x"}', "left: of a union only one member can be set, and neither is"),
@@ -245,3 +248,17 @@ def test_words_that_were_changed_are_written_or_raise_body_error(rng: random.Ran
 def test_shared_parts_do_not_make_a_small_message_a_long_text() -> None:
     with pytest.raises(BodyError, match="parts of it are shared"):
         write_capnp_json(read_capnp(bomb(), load(SCHEMA.parents[1] / "schemas" / "shapes.capnp").Tree))
+
+
+@pytest.mark.parametrize(
+    ("last", "endless"), [("last @0 :Int8;", False), ("union { back @0 :S0; none @1 :Void; }", True)]
+)
+def test_structs_that_lead_to_many_others_are_gone_through_once(tmp_path: Path, last: str, endless: bool) -> None:
+    """By two ways from each to the next: a walk of every way would never end."""
+    ways = "g{0} :group {{ union {{ s{0} @{1} :S{3}; n{0} @{2} :Void; }} }}"
+    text = f"@{0xDB8DB2F1BD2BD0C0 + endless:#x}; struct S60 {{ {last} }}"
+    for level in range(60):
+        text += f"struct S{level} {{ {ways.format(0, 0, 1, level + 1)} {ways.format(1, 2, 3, level + 1)} }}"
+    (tmp_path / "ways.capnp").write_text(text)
+
+    assert _is_endless(layout_of(load(tmp_path / "ways.capnp").S0)) == endless
