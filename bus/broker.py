@@ -15,11 +15,13 @@ from typing import Final
 import zmq
 
 from hootbus.bus.core import Core
+from hootbus.bus.court import Court
 from hootbus.bus.dialout import DialOut, Line
-from hootbus.bus.effects import Effect, Note, Publish, Send, Stop
+from hootbus.bus.effects import Effect, Judge, Note, Publish, Send, Stop
 from hootbus.bus.guard import CannotServe, IpcFolder, raise_descriptor_limit, require_loopback
 from hootbus.bus.hootenanny import BareEventFeed
-from hootbus.bus.inputs import ConnectionLost, Drain, Input, Malformed, Received, Ticked, Undeliverable
+from hootbus.bus.inputs import ConnectionLost, Drain, Input, Judged, Malformed, Received, Ticked, Undeliverable
+from hootbus.bus.judgement import Verdict
 from hootbus.bus.limits import Limits
 from hootbus.bus.proxy import PUBLISH_INSIDE, EventProxy, last_endpoint
 from hootbus.frames.address import BusAddress, parse_address
@@ -124,6 +126,8 @@ class Broker:
                 version=version("hootbus"),
                 pid=os.getpid(),
             )
+            self._court = Court(self._core.limits.judge_timeout_s, self._judged)
+            stack.callback(self._court.close)
             if on_ready is not None:
                 on_ready(self.address)
             self._serve()
@@ -136,6 +140,11 @@ class Broker:
     def stop(self) -> None:
         """Ends now; requests without an outcome are left to their clients' clocks."""
         self._stopped = True
+        self._wake()
+
+    def _judged(self, verdict: Verdict) -> None:
+        """On the court's thread."""
+        self._asked.append(Judged(verdict))
         self._wake()
 
     # Beginning
@@ -225,7 +234,7 @@ class Broker:
                 self._handle(ConnectionLost())
 
     def _look_around(self) -> bool:
-        """Dialled services, and what was asked for by drain(); True if there may be more."""
+        """Dialled services, what was asked for by drain(), and verdicts; True if there may be more."""
         more = False
         for line in self._lines.values():
             for happened in line.read():
@@ -271,6 +280,8 @@ class Broker:
             case Publish():
                 header = EventHeader(ContentType.EMPTY, time_ns=time.time_ns())
                 self._publisher.send_multipart([effect.topic, write_event_header(header), b""])
+            case Judge():
+                self._court.judge(effect.case)
             case Stop():
                 self._stopped = True
 

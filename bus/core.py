@@ -10,11 +10,13 @@ from typing import Final
 
 from hootbus.bus import answers
 from hootbus.bus.effects import Effect, Note, Stop
+from hootbus.bus.gate import Gate
 from hootbus.bus.house import BROKER, House
 from hootbus.bus.inputs import (
     ConnectionLost,
     Drain,
     Input,
+    Judged,
     Malformed,
     Received,
     ServiceConnected,
@@ -63,10 +65,12 @@ class Core:
         self._stopped = False
         self._effects: list[Effect] = []
         self._requests = Requests(self.limits, self.tally, new_id, self._effects)
-        self._roster = Roster(self.limits, self.tally, self._requests, instance, self._effects, now)
+        self._gate = Gate(self.limits, self.tally, self._requests.services, self._default, new_id, self._effects)
+        self._roster = Roster(self.limits, self.tally, self._requests, self._gate, instance, self._effects, now)
         self._house = House(
             self._requests,
             self._roster,
+            self._gate,
             self.tally,
             instance=instance,
             version=version,
@@ -93,6 +97,8 @@ class Core:
         times = [self._roster.wake_at()]
         if (expiry := self._requests.wake_at()) is not None:
             times.append(expiry)
+        if (unanswered := self._gate.wake_at()) is not None:
+            times.append(unanswered)
         if self._drain_until is not None and not self._stopped:
             times.append(self._drain_until)
         return min(times)
@@ -128,6 +134,10 @@ class Core:
             found = self._without_worker(message, name, found, now)
             if found is None:
                 return
+        objection = found.versions.objection(service, message.options)
+        if objection is not None:
+            self._requests.refuse(message, objection)
+            return
         self._requests.accept(message, found, now)
         if not found.workers:
             self._requests.settle(found, now)
@@ -140,7 +150,9 @@ class Core:
         default = self._requests.services.get(self._default) if self._default else None
         if default is not None and default.workers:
             return default
-        if message.options is None or not message.options.flags & Flag.WAIT or not is_service_name(name):
+        waits = message.options is not None and message.options.flags & Flag.WAIT and is_service_name(name)
+        # A service whose worker stands at the gate is not unknown.
+        if not waits and not self._gate.awaits(name):
             shown = name.decode(errors="replace")
             self._requests.refuse(message, UnknownService(f"no worker offers {shown!r}"))
             return None
@@ -159,7 +171,11 @@ class Core:
     def _on_reply(self, message: Message, now: float) -> None:
         worker = self._roster.workers.get(message.route[0])
         if worker is None or worker.left:
-            self._drop(Dropped.REPLY_UNASKED)
+            candidate = self._gate.find(message.route[0])
+            if candidate is not None:
+                self._gate.replied(candidate, message, now)
+            else:
+                self._drop(Dropped.REPLY_UNASKED)
             return
         self._roster.heard(worker, now)
         self._requests.complete(worker, message, now)
@@ -176,16 +192,16 @@ class Core:
 
     def _on_cancel(self, message: Message, now: float) -> None:
         request = self._requests.find(message.route[0], message.request_id)
-        if request is None:
+        if request is not None:
+            self._requests.cancel(request, now)
+        elif not self._gate.cancel(message.route[0], message.request_id):
             self._drop(Dropped.CANCEL_UNKNOWN)
-            return
-        self._requests.cancel(request, now)
 
     def _on_heartbeat(self, message: Message, now: float) -> None:
         worker = self._roster.workers.get(message.route[0])
         if worker is not None and not worker.left:
             self._roster.heard(worker, now)
-        else:
+        elif self._gate.find(message.route[0]) is None:
             self._roster.heartbeat(message)
 
     def _on_ready(self, message: Message, now: float) -> None:
@@ -193,6 +209,9 @@ class Core:
         self._roster.ready(message, now, stopping)
 
     def _on_disconnect(self, message: Message, now: float) -> None:
+        candidate = self._gate.find(message.route[0])
+        if candidate is not None:
+            self._gate.leave(candidate, now)
         worker = self._roster.workers.get(message.route[0])
         if worker is not None:
             self._roster.disconnect(worker, message, now)
@@ -202,6 +221,7 @@ class Core:
         # A client that says goodbye wants no more replies.
         for request in self._requests.of_client(message.route[0]):
             self._requests.cancel(request, now)
+        self.tally.dropped[Dropped.CLIENT_GONE] += self._gate.client_gone(message.route[0])
 
     def _on_credit(self, message: Message, now: float) -> None:
         self._drop(Dropped.CREDIT_UNSUPPORTED)
@@ -213,15 +233,25 @@ class Core:
 
     def _undeliverable(self, event: Undeliverable, now: float) -> None:
         message = event.message
-        worker = self._roster.workers.get(message.route[0])
-        if worker is not None and message.command is not Command.REPLY and message.command is not Command.PARTIAL:
-            self._worker_missed(worker, message, event.gone, now)
-            return
+        if message.command is not Command.REPLY and message.command is not Command.PARTIAL:
+            worker = self._roster.workers.get(message.route[0])
+            if worker is not None:
+                self._worker_missed(worker, message, event.gone, now)
+                return
+            candidate = self._gate.find(message.route[0])
+            if candidate is not None:
+                self._drop(Dropped.WORKER_GONE if event.gone else Dropped.WORKER_FULL)
+                if event.gone or message.request_id == candidate.asked_id:
+                    # With a full pipe it does not know that it was asked: it begins anew with its next READY.
+                    self._gate.leave(candidate, now)
+                return
         if message.command in _TO_WORKERS:
             # The worker is gone from the roster already, and with it whatever it had.
             self._drop(Dropped.WORKER_GONE if event.gone else Dropped.WORKER_FULL)
             return
         self._drop(Dropped.CLIENT_GONE if event.gone else Dropped.CLIENT_FULL)
+        if event.gone:
+            self.tally.dropped[Dropped.CLIENT_GONE] += self._gate.client_gone(message.route[0])
         if message.command is Command.PARTIAL:
             request = self._requests.find(message.route[0], message.request_id)
             if request is not None:
@@ -257,8 +287,12 @@ class Core:
         if worker is not None:
             self._roster.part(worker, "its connection is gone", now, died=True)
 
+    def _judged(self, event: Judged, now: float) -> None:
+        self._gate.judged(event.verdict, now)
+
     def _ticked(self, event: Ticked, now: float) -> None:
         self._requests.expire(now)
+        self._gate.tick(now)
         self._roster.tick(now)
 
     # The end
@@ -267,6 +301,7 @@ class Core:
         if self._drain_until is None:
             self._drain_until = now + self.limits.drain_timeout_s
             self._effects.append(Note("draining", {"open": self._requests.open_count}))
+            self._gate.close(BrokerStopping("the broker takes no new workers"))
 
     def _asked_to_drain(self, event: Drain, now: float) -> None:
         self._drain(now)
@@ -310,6 +345,7 @@ _INPUTS: Final[dict[type[Input], Callable[..., None]]] = {
     ConnectionLost: Core._connection_lost,
     ServiceConnected: Core._service_connected,
     ServiceDisconnected: Core._service_disconnected,
+    Judged: Core._judged,
     Drain: Core._asked_to_drain,
     Ticked: Core._ticked,
 }

@@ -4,6 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from hootbus.bus.judgement import Case
 from hootbus.frames.message import Message
 
 
@@ -26,8 +27,14 @@ class Note(msgspec.Struct, frozen=True):
     facts: dict[str, str | int | float]
 
 
+class Judge(msgspec.Struct, frozen=True):
+    """Have the case judged, outside of this process; report Judged. There is one at a time."""
+
+    case: Case
+
+
 class Stop(msgspec.Struct, frozen=True):
     """Nothing is left to do: the broker may end."""
 
 
-Effect: TypeAlias = Send | Publish | Note | Stop
+Effect: TypeAlias = Send | Publish | Note | Judge | Stop

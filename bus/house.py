@@ -1,24 +1,35 @@
 """The broker's own services, `hoot.broker` and `hoot.events`: what they answer, in JSON and in Cap'n Proto."""
 
-from typing import Any, Final
+import math
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from hootbus.bus import answers
+from hootbus.bus.comparisons import Comparison
 from hootbus.bus.effects import Effect, Publish
+from hootbus.bus.gate import Gate
 from hootbus.bus.requests import Requests
 from hootbus.bus.roster import Roster
+from hootbus.bus.state import Service
 from hootbus.bus.tally import Tally
+from hootbus.bus.versions import Version
 from hootbus.frames.errors import BadBody, HootError, UnknownMethod, UnknownService, UnsupportedContentType
 from hootbus.frames.message import Message
-from hootbus.frames.protocol import ContentType
-from hootbus.schemas import BodyError, read_capnp, read_json, standard, type_id, write_capnp, write_json
+from hootbus.frames.protocol import SERVICE_BYTES_MAX, ContentType
+from hootbus.schemas import BodyError, Method, read_capnp, read_json, standard, type_id, write_capnp, write_json
+
+Q = TypeVar("Q", bound=msgspec.Struct)
 
 BROKER: Final = b"hoot.broker"
 EVENTS: Final = b"hoot.events"
 # Only under this prefix does the broker publish for a peer, so that nobody can speak in another's name.
 ECHO_PREFIX: Final = "hoot.echo."
 _ECHO_CHARS_MAX: Final = 64
+_IDS: Final = frozenset({"requestType", "replyType", "requestFingerprint", "replyFingerprint"})
+# Of all schemas in one answer: a few bytes ask for it, and the broker does nothing else while it writes it.
+_SCHEMA_BYTES_MAX: Final = 4 * 1024 * 1024
 
 
 class StatusAnswer(msgspec.Struct, frozen=True):
@@ -39,6 +50,26 @@ class StatusAnswer(msgspec.Struct, frozen=True):
     dropped: dict[str, int]
 
 
+class MethodAnswer(msgspec.Struct, frozen=True):
+    """A method's types in one version: names, type ids and fingerprints, "" and 0 where nothing is said."""
+
+    name: str
+    isDefault: bool
+    request: str
+    reply: str
+    requestType: int
+    replyType: int
+    requestFingerprint: int
+    replyFingerprint: int
+
+
+class VersionAnswer(msgspec.Struct, frozen=True):
+    """A version of a service's types, and how many workers speak it."""
+
+    workers: int
+    methods: tuple[MethodAnswer, ...]
+
+
 class ServiceAnswer(msgspec.Struct, frozen=True):
     """One of `hoot.broker/services`; counts since the service was first offered."""
 
@@ -53,6 +84,9 @@ class ServiceAnswer(msgspec.Struct, frozen=True):
     replies: int
     errors: int
     methods: tuple[str, ...]
+    versions: tuple[VersionAnswer, ...]
+    pending: int
+    refused: int
 
 
 class ServicesAnswer(msgspec.Struct, frozen=True):
@@ -99,12 +133,39 @@ class EchoAnswer(msgspec.Struct, frozen=True):
     topic: str
 
 
+class SchemaQuestion(msgspec.Struct, frozen=True):
+    """What `hoot.broker/schema` takes."""
+
+    service: str
+
+
+class VersionSchema(msgspec.Struct, frozen=True):
+    """A version with its schema, a CodeGeneratorRequest; in JSON as base64. Empty if there is no room for it."""
+
+    version: VersionAnswer
+    nodes: bytes
+
+
+class SchemaAnswer(msgspec.Struct, frozen=True):
+    """`hoot.broker/schema`: the versions that a service's workers speak, that of most workers first."""
+
+    versions: tuple[VersionSchema, ...]
+
+
+class ComparedAnswer(msgspec.Struct, frozen=True):
+    """`hoot.broker/compare`: they understand each other."""
+
+    target: str
+
+
 _SCHEMAS: Final[dict[type[msgspec.Struct], Any]] = {
     StatusAnswer: standard.broker.Status,
     ServicesAnswer: standard.broker.Services,
     WorkersAnswer: standard.broker.Workers,
     DrainAnswer: standard.broker.Drain,
     EchoAnswer: standard.broker.EchoRequest,
+    SchemaAnswer: standard.broker.ServiceSchema,
+    ComparedAnswer: standard.broker.Compared,
 }
 
 
@@ -115,6 +176,7 @@ class House:
         self,
         requests: Requests,
         roster: Roster,
+        gate: Gate,
         tally: Tally,
         *,
         instance: bytes,
@@ -125,6 +187,7 @@ class House:
     ) -> None:
         self._requests = requests
         self._roster = roster
+        self._gate = gate
         self._tally = tally
         self._instance = instance
         self._version = version
@@ -140,16 +203,55 @@ class House:
         """Answers a request to `hoot.*`; True if the broker was asked to drain."""
         service, _, method = message.service.partition(b"/")
         try:
+            if service == BROKER and method == b"compare":
+                # Its answer is the judge's, and comes later.
+                self._gate.compare(self._comparison(message, now), now)
+                return False
             answer = self._answer(service, method.decode(errors="replace"), message, state, now)
         except HootError as error:
             self._requests.refuse(message, error)
             return False
-        self._tally.requests += 1
-        self._tally.replies += 1
         if isinstance(answer, EchoAnswer):
             self._effects.append(Publish(answer.topic.encode()))
-        self._requests.answer(_reply(message, answer), message)
+        self._say(answer, message)
         return isinstance(answer, DrainAnswer)
+
+    def _say(self, answer: msgspec.Struct, message: Message) -> None:
+        self._tally.requests += 1
+        self._tally.replies += 1
+        self._requests.answer(_reply(message, answer), message)
+
+    def _comparison(self, message: Message, now: float) -> Comparison:
+        """The question in a body, which carries a schema and so is Cap'n Proto. Raises BadBody or another."""
+        if message.content_type is not ContentType.CAPNPROTO:
+            raise UnsupportedContentType("hoot.broker/compare takes Cap'n Proto")
+        try:
+            asked = read_capnp(message.body, standard.broker.Comparison)
+            method = Method(
+                name="",
+                request_type=asked.requestType,
+                reply_type=asked.replyType,
+                request_fingerprint=asked.requestFingerprint,
+                reply_fingerprint=asked.replyFingerprint,
+            )
+            target, nodes = str(asked.target), bytes(asked.nodes)
+        except BodyError as error:
+            raise BadBody(str(error)) from None
+        frame = target.encode()
+        if len(frame) > SERVICE_BYTES_MAX:
+            raise BadBody(f"target: {len(frame)} bytes, at most {SERVICE_BYTES_MAX}")
+        # What waits for the judge is counted by its nodes: nothing else of the body is kept.
+        bare = message.__replace__(body=b"", attachments=())
+        deadline_ms = message.options.deadline_ms if message.options is not None else 0
+        until = now + deadline_ms / 1000 if deadline_ms else math.inf
+        answer = partial(self._compared, bare, target)
+        return Comparison(message.route[0], message.request_id, frame, method, nodes, until, answer)
+
+    def _compared(self, message: Message, target: str, error: HootError | None) -> None:
+        if error is None:
+            self._say(ComparedAnswer(target), message)
+        else:
+            self._requests.refuse(message, error)
 
     def _answer(self, service: bytes, method: str, message: Message, state: str, now: float) -> msgspec.Struct:
         if service == EVENTS:
@@ -165,11 +267,13 @@ class House:
                 return self._services()
             case "workers":
                 return self._workers(now)
+            case "schema":
+                return self._schema(_question(message, SchemaQuestion, standard.broker.SchemaRequest).service)
             case "drain":
                 requests = self._requests
                 queued = requests.queued_count
                 return DrainAnswer(state="draining", inFlight=requests.open_count - queued, queued=queued)
-        raise UnknownMethod("hoot.broker has the methods status, services, workers and drain")
+        raise UnknownMethod("hoot.broker has the methods status, services, workers, schema, compare and drain")
 
     def _status(self, state: str, now: float) -> StatusAnswer:
         requests, tally = self._requests, self._tally
@@ -182,6 +286,11 @@ class House:
             "workers_attached": tally.workers_attached,
             "workers_lost": tally.workers_lost,
             "disconnects": tally.disconnects,
+            "judged": tally.judged,
+            "schemas_incompatible": tally.schemas_incompatible,
+            "schemas_unsound": tally.schemas_unsound,
+            "schemas_unjudged": tally.schemas_unjudged,
+            "schemas_unanswered": tally.schemas_unanswered,
         }
         dropped = dict(tally.dropped)
         for field, count in tally.malformed.items():
@@ -204,7 +313,10 @@ class House:
 
     def _services(self) -> ServicesAnswer:
         found = []
-        for name, service in sorted(self._requests.services.items()):
+        pending, services = self._gate.pending(), self._requests.services
+        for name in sorted(services.keys() | pending.keys()):
+            # One whose first workers still wait has nothing yet.
+            service = services.get(name) or Service(name)
             workers = service.workers.values()
             in_flight = sum(len(worker.in_flight) for worker in workers)
             slots = sum(worker.slots for worker in workers)
@@ -221,44 +333,116 @@ class House:
                     replies=service.replies,
                     errors=service.errors,
                     methods=tuple(sorted({method for worker in workers for method in worker.methods})),
+                    versions=tuple(map(_version, _by_workers(service))),
+                    pending=pending.get(name, 0),
+                    refused=service.refused,
                 )
             )
         return ServicesAnswer(tuple(found))
 
     def _workers(self, now: float) -> WorkersAnswer:
-        return WorkersAnswer(
-            tuple(
-                WorkerAnswer(
-                    id=f"w{worker.number}",
-                    service=worker.service.name.decode(),
-                    name=worker.name,
-                    hostname=worker.hostname,
-                    version=worker.version,
-                    state=worker.state,
-                    pid=worker.pid,
-                    slots=worker.slots,
-                    inFlight=len(worker.in_flight),
-                    done=worker.done,
-                    silentMs=int((now - worker.seen_at) * 1000),
-                    connectedSecs=int(now - worker.connected_at),
-                    extension=worker.extended,
-                )
-                for worker in self._roster.workers.values()
+        attached = [
+            WorkerAnswer(
+                id=f"w{worker.number}",
+                service=worker.service.name.decode(),
+                name=worker.name,
+                hostname=worker.hostname,
+                version=worker.version,
+                state=worker.state,
+                pid=worker.pid,
+                slots=worker.slots,
+                inFlight=len(worker.in_flight),
+                done=worker.done,
+                silentMs=int((now - worker.seen_at) * 1000),
+                connectedSecs=int(now - worker.connected_at),
+                extension=worker.extended,
             )
-        )
+            for worker in self._roster.workers.values()
+        ]
+        waiting = [
+            WorkerAnswer(
+                # It is numbered once it is in.
+                id="",
+                service=candidate.service.decode(),
+                name=candidate.registration.name,
+                hostname=candidate.registration.hostname,
+                version=candidate.registration.version,
+                state="pending",
+                pid=candidate.registration.pid,
+                slots=candidate.registration.slots,
+                inFlight=0,
+                done=0,
+                silentMs=0,
+                connectedSecs=int(now - candidate.since),
+                extension=True,
+            )
+            for candidate in self._gate
+        ]
+        return WorkersAnswer((*attached, *waiting))
+
+    def _schema(self, name: str) -> SchemaAnswer:
+        service = self._requests.services.get(name.encode())
+        if service is None:
+            raise UnknownService(f"no worker offers {name!r}")
+        found: list[VersionSchema] = []
+        left = _SCHEMA_BYTES_MAX
+        for version in _by_workers(service):
+            left -= len(version.nodes)
+            found.append(VersionSchema(_version(version), version.nodes if left >= 0 or not found else b""))
+        return SchemaAnswer(tuple(found))
+
+
+def _by_workers(service: Service) -> list[Version]:
+    """A service's versions, that of most workers first."""
+    return sorted(service.versions, key=lambda version: -version.workers)
+
+
+def _version(version: Version) -> VersionAnswer:
+    methods = zip(version.methods, version.names, strict=True)
+    return VersionAnswer(
+        version.workers,
+        tuple(
+            MethodAnswer(
+                name=method.name,
+                isDefault=method.is_default,
+                request=request,
+                reply=reply,
+                requestType=method.request_type,
+                replyType=method.reply_type,
+                requestFingerprint=method.request_fingerprint,
+                replyFingerprint=method.reply_fingerprint,
+            )
+            for method, (request, reply) in methods
+        ),
+    )
+
+
+def _with_ids_as_text(value: Any) -> Any:  # noqa: ANN401  # JSON, or a part of it
+    """Ids and fingerprints as people and `hoot schema` write them: as numbers, readers of JSON would round them."""
+    if isinstance(value, dict):
+        return {
+            name: f"{inner:#018x}" if name in _IDS and isinstance(inner, int) else _with_ids_as_text(inner)
+            for name, inner in value.items()
+        }
+    return [_with_ids_as_text(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _question(message: Message, kind: type[Q], schema: Any) -> Q:  # noqa: ANN401  # a struct of a loaded file
+    """What a request to the broker itself says. Raises BadBody or UnsupportedContentType."""
+    try:
+        if message.content_type is ContentType.JSON:
+            return read_json(message.body, kind)
+        if message.content_type is ContentType.CAPNPROTO:
+            asked = read_capnp(message.body, schema)
+            return kind(**{field: str(getattr(asked, field)) for field in kind.__struct_fields__})
+    except BodyError as error:
+        raise BadBody(str(error)) from None
+    raise UnsupportedContentType(f"{message.service.decode(errors='replace')} takes JSON or Cap'n Proto")
 
 
 def _echo_topic(message: Message) -> str:
     """The topic in an echo request's body. Raises BadBody or UnsupportedContentType."""
-    try:
-        if message.content_type is ContentType.JSON:
-            topic = read_json(message.body, EchoAnswer).topic
-        elif message.content_type is ContentType.CAPNPROTO:
-            topic = str(read_capnp(message.body, standard.broker.EchoRequest).topic)
-        else:
-            raise UnsupportedContentType("hoot.events/echo takes JSON or Cap'n Proto")
-    except BodyError as error:
-        raise BadBody(str(error)) from None
+    topic = _question(message, EchoAnswer, standard.broker.EchoRequest).topic
     if not topic.startswith(ECHO_PREFIX) or len(topic) > _ECHO_CHARS_MAX or not topic.isascii():
         raise BadBody(f"the topic must begin with {ECHO_PREFIX!r} and have at most {_ECHO_CHARS_MAX} ASCII characters")
     return topic
@@ -267,9 +451,9 @@ def _echo_topic(message: Message) -> str:
 def _reply(message: Message, answer: msgspec.Struct) -> Message:
     """The answer in the form of the question: Cap'n Proto for Cap'n Proto, JSON for all else."""
     if message.content_type is not ContentType.CAPNPROTO:
-        return answers.reply(message, ContentType.JSON, write_json(answer))
+        return answers.reply(message, ContentType.JSON, write_json(_with_ids_as_text(msgspec.to_builtins(answer))))
     schema = _SCHEMAS[type(answer)]
-    fields = msgspec.to_builtins(answer)
+    fields = msgspec.to_builtins(answer, builtin_types=(bytes,))
     # Cap'n Proto has no maps: counters are lists of name and value.
     for field, value in fields.items():
         if isinstance(value, dict):

@@ -4,6 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from hootbus.bus.judgement import Verdict
 from hootbus.frames.malformed import MalformedMessage
 from hootbus.frames.message import Message
 
@@ -45,6 +46,12 @@ class ServiceDisconnected(msgspec.Struct, frozen=True):
     identity: bytes
 
 
+class Judged(msgspec.Struct, frozen=True):
+    """The case that was to be judged has been."""
+
+    verdict: Verdict
+
+
 class Drain(msgspec.Struct, frozen=True):
     """The operator asks the broker to finish what it has and stop."""
 
@@ -54,5 +61,13 @@ class Ticked(msgspec.Struct, frozen=True):
 
 
 Input: TypeAlias = (
-    Received | Malformed | Undeliverable | ConnectionLost | ServiceConnected | ServiceDisconnected | Drain | Ticked
+    Received
+    | Malformed
+    | Undeliverable
+    | ConnectionLost
+    | ServiceConnected
+    | ServiceDisconnected
+    | Judged
+    | Drain
+    | Ticked
 )

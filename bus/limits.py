@@ -32,7 +32,21 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     # Workers that may die with a request before it is quarantined, and how many such requests are remembered.
     strikes: int = 2
     quarantined: int = 1_000
+    # Workers whose schema is still to be judged, and clients' comparisons that wait: all, and of one client.
+    pending_workers: int = 1_000
+    comparisons: int = 1_000
+    comparisons_per_client: int = 16
+    # Schemas that peers have sent: of one of them, and all that are kept to compare others with, or wait for that.
+    # Clients' comparisons may hold half of the latter.
+    schema_bytes: int = 4 * MEBIBYTE
+    held_schema_bytes: int = 256 * MEBIBYTE
+    # Versions that the workers of one service may speak at once, and of clients that were compared with them by method.
+    versions_per_service: int = 16
+    compared_versions: int = 256
 
+    # How long a worker may take to send its schema, and the judge to judge it.
+    schema_timeout_s: float = 10.0
+    judge_timeout_s: float = 10.0
     request_timeout_s: float = 3600.0
     drain_timeout_s: float = 30.0
     heartbeat_interval_s: float = 1.0

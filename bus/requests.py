@@ -25,7 +25,7 @@ from hootbus.frames.errors import (
 )
 from hootbus.frames.malformed import MalformedMessage
 from hootbus.frames.message import Message
-from hootbus.frames.options import Options
+from hootbus.frames.options import NO_OPTIONS, Options
 from hootbus.frames.protocol import Command, Flag
 
 # An enum's member is found through its metaclass, which takes longer than what is done with it; a name does not.
@@ -136,6 +136,7 @@ class Requests:
             size,
             self._arrivals,
         )
+        request.epoch = service.versions.epoch
         client.open[request_id] = request
         self.open_count += 1
         self._tally.requests += 1
@@ -189,6 +190,15 @@ class Requests:
             service.offer(worker)
             self.fail(request, UnsupportedContentType("the worker takes no attachments"))
             return
+        versions = service.versions
+        if request.epoch != versions.epoch:
+            # Since it was accepted another version has come, which may not understand it.
+            request.epoch = versions.epoch
+            objection = versions.objection(payload.service, payload.options)
+            if objection is not None:
+                service.offer(worker)
+                self.fail(request, objection)
+                return
         wire_id = request.request_id
         if wire_id in worker.in_flight:
             # Another client's request has this id there, or an earlier one whose reply is still owed.
@@ -196,9 +206,10 @@ class Requests:
         options = None
         if worker.extended:
             left_ms = max(1, int((request.deadline - now) * 1000))
-            schema_id = payload.options.schema_id if payload.options is not None else 0
             flags = request.flags & _PASSED_ON if request.extended else _PLAIN
-            options = Options(min(left_ms, 0xFFFF_FFFF), flags, 0, schema_id)
+            said = payload.options or NO_OPTIONS
+            # With the fingerprint, as it may come back from there, and is looked at again then.
+            options = Options(min(left_ms, 0xFFFF_FFFF), flags, 0, said.schema_id, 0, 0, said.fingerprint)
         request.phase = _HANDED
         request.worker = worker
         request.wire_id = wire_id

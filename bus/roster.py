@@ -10,11 +10,14 @@ from typing import Final
 
 from hootbus.bus import answers
 from hootbus.bus.effects import Effect, Note, Send
+from hootbus.bus.gate import Candidate, Gate
 from hootbus.bus.limits import Limits
 from hootbus.bus.requests import Requests
 from hootbus.bus.state import Service, Worker, is_service_name
 from hootbus.bus.tally import Dropped, Tally
+from hootbus.bus.versions import Version, stated
 from hootbus.frames.errors import BadBody, BadFrame, BrokerStopping, Denied, HootError, Overloaded, WorkerLost
+from hootbus.frames.malformed import Route
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import SERVICE_NAME, ContentType, Flag
 from hootbus.schemas import BodyError, Registration, read_registration
@@ -31,14 +34,23 @@ OWN_PREFIX: Final = b"hoot."
 
 
 class Roster:
-    """All registered workers, by identity."""
+    """All registered workers, by identity. Those that are still to be judged are the gate's."""
 
     def __init__(
-        self, limits: Limits, tally: Tally, requests: Requests, instance: bytes, effects: list[Effect], now: float
+        self,
+        limits: Limits,
+        tally: Tally,
+        requests: Requests,
+        gate: Gate,
+        instance: bytes,
+        effects: list[Effect],
+        now: float,
     ) -> None:
         self._limits = limits
         self._tally = tally
         self._requests = requests
+        self._gate = gate
+        gate.admit = self.admit
         self._instance = instance
         self._effects = effects
         self._numbers = 0
@@ -70,21 +82,58 @@ class Roster:
             # A process that crashed and came back, or one whose connection broke: nobody can tell, so it is a death,
             # unless it has said goodbye.
             self.lose(before, "registered again", now, died=before.died or not before.going)
+        candidate = self._gate.find(message.route[0])
+        if candidate is not None:
+            if candidate.ready_id == message.request_id:
+                return
+            self._gate.leave(candidate, now)
         if stopping is not None:
             extended = message.options is not None
             self._effects.append(Send(answers.disconnect(message.route, extended, message.request_id, stopping)))
             return
         try:
             name, registration = self._judge(message)
+            version: Version | None = None
+            # A plain worker could not be asked for its schema.
+            if message.options is not None and (methods := stated(registration.methods)):
+                service = self._requests.services.get(name)
+                version = service.versions.find(methods) if service is not None else None
+                if version is None:
+                    self._gate.come(message, registration, now)
+                    return
         except HootError as error:
             self._tally.dropped[Dropped.BAD_REGISTRATION] += 1
             self._note("worker_refused", service=message.service.decode(errors="replace"), reason=str(error))
             extended = message.options is not None
             self._effects.append(Send(answers.disconnect(message.route, extended, message.request_id, error)))
             return
-        worker = self._add(message.route, name, registration.slots, now)
-        worker.extended = message.options is not None
-        worker.ready_id = message.request_id
+        extended, ready_id = message.options is not None, message.request_id
+        self._register(message.route, name, registration, ready_id, extended, version, now)
+
+    def admit(self, candidate: Candidate, version: Version, now: float) -> None:
+        """A worker that has waited at the gate: it is in, or is told why not."""
+        try:
+            self._check_room(candidate.service)
+        except Overloaded as error:
+            self._gate.tell(candidate, error)
+            return
+        self._register(
+            candidate.route, candidate.service, candidate.registration, candidate.ready_id, True, version, now
+        )
+
+    def _register(
+        self,
+        route: Route,
+        name: bytes,
+        registration: Registration,
+        ready_id: bytes,
+        extended: bool,
+        speaks: Version | None,
+        now: float,
+    ) -> None:
+        worker = self._add(route, name, registration.slots, now)
+        worker.extended = extended
+        worker.ready_id = ready_id
         worker.name = registration.name
         worker.hostname = registration.hostname
         worker.version = registration.version
@@ -92,6 +141,9 @@ class Roster:
         worker.methods = tuple(method.name for method in registration.methods)
         if registration.lost_after_ms:
             worker.lost_after_s = min(registration.lost_after_ms / 1000, self._limits.lost_after_max_s)
+        if speaks is not None:
+            worker.speaks = speaks
+            worker.service.versions.join(speaks)
         if worker.extended:
             self._welcome(worker)
         self._begin(worker, now)
@@ -115,14 +167,17 @@ class Roster:
             raise BadFrame(f"the service frame of a READY must be a service's name, {SERVICE_NAME}")
         if name.startswith(OWN_PREFIX):
             raise Denied("services whose names begin with 'hoot.' are the broker's own")
-        if len(self.workers) >= self._limits.workers:
-            raise Overloaded("the broker has as many workers as it may")
-        if name not in self._requests.services and len(self._requests.services) >= self._limits.services:
-            raise Overloaded("the broker has as many services as it may")
+        self._check_room(name)
         registration = _read_registration(message)
         if not 1 <= registration.slots <= self._limits.slots_per_worker:
             raise BadBody(f"slots: {registration.slots} is not 1 to {self._limits.slots_per_worker}")
         return name, registration
+
+    def _check_room(self, name: bytes) -> None:
+        if len(self.workers) + len(self._gate) >= self._limits.workers:
+            raise Overloaded("the broker has as many workers as it may")
+        if name not in self._requests.services and len(self._requests.services) >= self._limits.services:
+            raise Overloaded("the broker has as many services as it may")
 
     def _add(self, route: tuple[bytes, ...], name: bytes, slots: int, now: float) -> Worker:
         services = self._requests.services
@@ -221,6 +276,9 @@ class Roster:
         for worker in self.workers.values():
             if not worker.going:
                 self._effects.append(Send(answers.heartbeat(worker.route, worker.extended, self._instance)))
+        for candidate in self._gate:
+            # It tells them nothing; it finds out who is gone.
+            self._effects.append(Send(answers.heartbeat(candidate.route, True, self._instance)))
 
     # Going
 
@@ -262,6 +320,8 @@ class Roster:
         """The worker is no longer there, and whatever it had is settled."""
         del self.workers[worker.identity]
         worker.service.remove(worker)
+        if worker.speaks is not None:
+            self._gate.parted(worker.service, worker.speaks)
         if worker.in_flight:
             self._tally.workers_lost += 1
         self._note(

@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 from typing import Final
 
 from hootbus.bus.lazyheap import LazyHeap
+from hootbus.bus.versions import Version, Versions
 from hootbus.frames.malformed import Route
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import SERVICE_NAME, ContentType, Flag
@@ -57,6 +58,8 @@ class Request:
     # Whether a worker that has left had it; and how many of those did not leave but died.
     tried: bool = False
     strikes: int = 0
+    # That of its service's versions when it was last held against them.
+    epoch: int = 0
 
     def __init__(
         self,
@@ -107,6 +110,8 @@ class Worker:
     # Of the READY that registered it: the same one again, doubled on its way, changes nothing.
     ready_id: bytes = b""
     methods: tuple[str, ...] = ()
+    # What it states of its methods' types, None for nothing.
+    speaks: Version | None = None
     done: int = 0
     # How many of those in flight have been through a worker's death: one at the most.
     struck: int = 0
@@ -276,9 +281,12 @@ class Service:
     requests: int = 0
     replies: int = 0
     errors: int = 0
+    # Workers that were not let in, for their types.
+    refused: int = 0
 
     def __init__(self, name: bytes) -> None:
         self.name = name
+        self.versions: Versions = Versions(name)
         self.workers: dict[bytes, Worker] = {}
         self.free: LazyHeap[Worker] = LazyHeap()
         self.queue: Queue = Queue()

@@ -35,6 +35,13 @@ class Tally:
     workers_attached: int = 0
     workers_lost: int = 0
     disconnects: int = 0
+    # Schemas that were judged, and how many of them speak another language, are no schema or not what was announced,
+    # or could not be judged; and workers that did not send theirs.
+    judged: int = 0
+    schemas_incompatible: int = 0
+    schemas_unsound: int = 0
+    schemas_unjudged: int = 0
+    schemas_unanswered: int = 0
 
     def __init__(self) -> None:
         self.dropped: dict[str, int] = dict.fromkeys(Dropped, 0)

@@ -15,10 +15,10 @@ from hootbus.frames.value import Value
 U32_MAX: Final = 2**32 - 1
 
 _WORD: Final = 8
-_DATA_WORDS: Final = 3
-_FIELDS: Final = struct.Struct("<IHHQII")
-_FRAME: Final = struct.Struct("<QIHHQII")
-# A struct pointer with offset 0, three data words and no pointers.
+_DATA_WORDS: Final = 4
+_FIELDS: Final = struct.Struct("<IHHQIIQ")
+_FRAME: Final = struct.Struct("<QIHHQIIQ")
+# A struct pointer with offset 0, four data words and no pointers.
 _ROOT: Final = _DATA_WORDS << 32
 _ROOT_BYTES: Final = _ROOT.to_bytes(_WORD, "little")
 
@@ -27,10 +27,11 @@ class Options(Value):
     """What our peers say beside HOOT01's seven frames; all zero means nothing said.
 
     `deadline_ms` is the time left when sent (0 = none), `flags` are `Flag` bits, `status` is 0 or an error's number,
-    `schema_id` the body's root type, `sequence` the index of a PARTIAL, `credit` how many more are welcome.
+    `schema_id` the body's root type, `sequence` the index of a PARTIAL, `credit` how many more are welcome,
+    `fingerprint` which version of its types the sender of a REQUEST knows.
     """
 
-    __match_args__ = ("deadline_ms", "flags", "status", "schema_id", "sequence", "credit")
+    __match_args__ = ("deadline_ms", "flags", "status", "schema_id", "sequence", "credit", "fingerprint")
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class Options(Value):
         schema_id: int = 0,
         sequence: int = 0,
         credit: int = 0,
+        fingerprint: int = 0,
     ) -> None:
         self.deadline_ms: Final = deadline_ms
         self.flags: Final = flags
@@ -47,6 +49,7 @@ class Options(Value):
         self.schema_id: Final = schema_id
         self.sequence: Final = sequence
         self.credit: Final = credit
+        self.fingerprint: Final = fingerprint
 
 
 NO_OPTIONS: Final = Options()
@@ -54,7 +57,7 @@ _NO_OPTIONS_FRAME: Final = _ROOT_BYTES + bytes(_DATA_WORDS * _WORD)
 
 
 def write_options(options: Options) -> bytes:
-    """The frame's bytes (32 of them)."""
+    """The frame's bytes (40 of them)."""
     if options is NO_OPTIONS:
         return _NO_OPTIONS_FRAME
     return _FRAME.pack(
@@ -65,6 +68,7 @@ def write_options(options: Options) -> bytes:
         options.schema_id,
         options.sequence,
         options.credit,
+        options.fingerprint,
     )
 
 
@@ -79,8 +83,8 @@ def read_options(frame: Buffer) -> Options:
 
 
 def _options(fields: bytes) -> Options:
-    deadline_ms, flags, status, schema_id, sequence, credit = _FIELDS.unpack(fields)
-    return Options(deadline_ms, flags, status, schema_id, sequence, credit)
+    deadline_ms, flags, status, schema_id, sequence, credit, fingerprint = _FIELDS.unpack(fields)
+    return Options(deadline_ms, flags, status, schema_id, sequence, credit, fingerprint)
 
 
 def _data(frame: Buffer) -> bytes:

@@ -57,3 +57,11 @@ class Flag(IntEnum):
     WORKER = 16
     # Set by the broker alone: the request comes from a peer that sent no options.
     PLAIN = 32
+
+
+# What every worker of ours answers by itself: the schema of its methods' types.
+WORKER_SCHEMA: Final = b"hoot.worker/schema"
+# Where a client has its schema compared with that of a service's workers.
+COMPARE: Final = b"hoot.broker/compare"
+# The details of the `schema_mismatch` that asks a client for that.
+UNKNOWN_VERSION: Final = "unknown_version"

@@ -34,6 +34,25 @@ struct Service {
   replies @8 :UInt64;
   errors @9 :UInt64;
   methods @10 :List(Text);
+  versions @11 :List(Version);  # of its methods' types, as its workers state them
+  pending @12 :UInt32;  # workers whose schema is still to be judged
+  refused @13 :UInt64;  # workers that were not let in, for their schema
+}
+
+struct Version {
+  workers @0 :UInt32;  # how many speak it
+  methods @1 :List(TypedMethod);
+}
+
+struct TypedMethod {
+  name @0 :Text;
+  isDefault @1 :Bool;  # takes requests that name the service alone
+  request @2 :Text;  # the type's name; empty: not said
+  reply @3 :Text;
+  requestType @4 :UInt64;  # type ids and fingerprints; 0: not said
+  replyType @5 :UInt64;
+  requestFingerprint @6 :UInt64;
+  replyFingerprint @7 :UInt64;
 }
 
 struct Services {
@@ -68,4 +87,32 @@ struct Drain {
 
 struct EchoRequest {
   topic @0 :Text;  # where to publish, so that a subscriber knows its subscriptions hold
+}
+
+struct SchemaRequest {
+  service @0 :Text;
+}
+
+struct ServiceSchema {
+  versions @0 :List(VersionSchema);  # the one that most workers speak comes first
+}
+
+struct VersionSchema {
+  version @0 :Version;
+  nodes @1 :Data;  # a CodeGeneratorRequest of Cap'n Proto's schema.capnp, with all nodes that its types need
+}
+
+struct Comparison {
+  # A client's question whether the workers of a service understand it.
+  target @0 :Text;  # the service frame of its requests
+  requestType @1 :UInt64;  # as in TypedMethod
+  replyType @2 :UInt64;
+  requestFingerprint @3 :UInt64;
+  replyFingerprint @4 :UInt64;
+  nodes @5 :Data;  # as in VersionSchema
+}
+
+struct Compared {
+  # They do, all of them, until another version comes. If not, the answer is the error `schema_mismatch`.
+  target @0 :Text;
 }

@@ -10,4 +10,5 @@ struct Options {
   schemaId @3 :UInt64;  # type id of the body's root struct; 0: not said
   sequence @4 :UInt32;  # index of a partial reply
   credit @5 :UInt32;  # how many more partial replies the sender of this will take
+  fingerprint @6 :UInt64;  # of a request: which version of its types the sender knows; 0: not said
 }

@@ -21,6 +21,7 @@ from hootbus.workers.async_client import AsyncClient
 from hootbus.workers.client import Client
 from hootbus.workers.content import Reply
 from hootbus.workers.event import Event
+from hootbus.workers.negotiation import Hello, HelloAck, agree, anegotiate, negotiate, speak_majors
 from hootbus.workers.publisher import Publisher
 from hootbus.workers.request import Request
 from hootbus.workers.response import Response
@@ -38,6 +39,8 @@ __all__ = [
     "Denied",
     "Event",
     "HandlerFailed",
+    "Hello",
+    "HelloAck",
     "HootError",
     "Overloaded",
     "Publisher",
@@ -52,4 +55,8 @@ __all__ = [
     "UnsupportedContentType",
     "Worker",
     "WorkerLost",
+    "agree",
+    "anegotiate",
+    "negotiate",
+    "speak_majors",
 ]

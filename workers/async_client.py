@@ -9,10 +9,12 @@ from typing import Self
 from hootbus.frames.address import resolve_address
 from hootbus.frames.errors import HootError
 from hootbus.frames.protocol import Flag
+from hootbus.schemas import StructType
 from hootbus.workers.calls import DEFAULT_TIMEOUT_S, Calls, flags_of, new_call, new_ping
 from hootbus.workers.connection import IdSource
 from hootbus.workers.content import Reply
 from hootbus.workers.limits import Limits
+from hootbus.workers.service_schema import SCHEMA, ServiceSchema, schema_answer, schema_question
 from hootbus.workers.session import Dropped, no_drops
 
 
@@ -53,6 +55,7 @@ class AsyncClient:
         idempotent: bool = False,
         wait: bool = False,
         schema_id: int = 0,
+        expects: StructType | None = None,
         attachments: Iterable[object] = (),
         traceparent: str = "",
     ) -> Reply:
@@ -60,7 +63,9 @@ class AsyncClient:
 
         `body`: None, a buffer, a Cap'n Proto message, or what JSON can say. `idempotent` allows it to be carried out
         more than once, so that it survives a lost worker or a replaced broker; `wait` has it wait for a worker of the
-        service to come. A task that is cancelled here cancels the request. Raises a HootError.
+        service to come. `expects` is the struct that the reply is to be read as: workers that speak of it otherwise are
+        found out before the request is handed to one. A task that is cancelled here cancels the request. Raises a
+        HootError; SchemaMismatch, with the differences in words, if the service speaks types that cannot be read.
         """
         calls = self._open()
         call = new_call(
@@ -70,6 +75,7 @@ class AsyncClient:
             timeout=timeout,
             flags=flags_of(idempotent=idempotent, wait=wait),
             schema_id=schema_id,
+            expects=expects,
             attachments=attachments,
             traceparent=traceparent,
         )
@@ -124,6 +130,7 @@ class AsyncClient:
         idempotent: bool = False,
         wait: bool = False,
         schema_id: int = 0,
+        expects: StructType | None = None,
         attachments: Iterable[object] = (),
         traceparent: str = "",
     ) -> AsyncGenerator[Reply, None]:
@@ -140,6 +147,7 @@ class AsyncClient:
             timeout=timeout,
             flags=flags_of(idempotent=idempotent, wait=wait) | Flag.PARTIALS.value,
             schema_id=schema_id,
+            expects=expects,
             attachments=attachments,
             traceparent=traceparent,
         )
@@ -152,6 +160,13 @@ class AsyncClient:
         finally:
             if not parts.done():
                 calls.cancel(call.request_id)
+
+    async def schema(self, service: str, *, timeout: float | None = DEFAULT_TIMEOUT_S) -> ServiceSchema:
+        """The types of a service, fetched from its workers: to speak with it without its `.capnp` files.
+
+        Raises UnknownService if nobody offers it.
+        """
+        return schema_answer(await self.call(SCHEMA, schema_question(service), timeout=timeout, idempotent=True))
 
     async def ping(self, *, timeout: float | None = DEFAULT_TIMEOUT_S) -> float:
         """Seconds to the broker and back."""

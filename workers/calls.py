@@ -8,14 +8,17 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import InvalidStateError
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from numbers import Real
 from typing import Any, Final, Protocol, TypeAlias
 
 from hootbus.frames.address import BusAddress
 from hootbus.frames.errors import BadFrame, HootError
 from hootbus.frames.message import Message
-from hootbus.frames.protocol import SERVICE_BYTES_MAX, TRACEPARENT_BYTES_MAX, Command, Flag
+from hootbus.frames.protocol import SERVICE_BYTES_MAX, TRACEPARENT_BYTES_MAX, Command, ContentType, Flag
+from hootbus.schemas import StructType
+from hootbus.schemas.stated import declaration_of_message, method_fingerprint, write_comparison
+from hootbus.schemas.structs import declaration_of
 from hootbus.workers.client_session import ClientSession
 from hootbus.workers.connection import Connection, IdSource
 from hootbus.workers.content import Reply
@@ -36,6 +39,8 @@ _TURN_S: Final = 0.001
 # As plain numbers: enums are slow to compute with.
 _IDEMPOTENT: Final[int] = Flag.IDEMPOTENT.value
 _WAIT: Final[int] = Flag.WAIT.value
+# An enum's member is found through its metaclass, which takes longer than what is done with it; a name does not.
+_CAPNPROTO: Final = ContentType.CAPNPROTO
 _LOG: Final = logging.getLogger("hootbus.client")
 
 
@@ -58,6 +63,7 @@ def new_call(
     timeout: object,
     flags: int = 0,
     schema_id: object = 0,
+    expects: StructType | None = None,
     attachments: Iterable[object] = (),
     traceparent: str | None = "",
 ) -> Call:
@@ -71,9 +77,17 @@ def new_call(
     encoded = encode(body)
     if attachments or schema_id:
         encoded = with_attachments(encoded, attachments, schema_id)
+    service = _service(target)
+    fingerprint, comparison = 0, None
+    if encoded.content_type is _CAPNPROTO or expects is not None:
+        request = declaration_of_message(body)
+        reply = declaration_of(expects) if expects is not None else None
+        fingerprint = method_fingerprint(request, reply)
+        if fingerprint:
+            comparison = partial(write_comparison, service, request, reply)
     return Call(
         request_id=request_id,
-        service=_service(target),
+        service=service,
         content_type=encoded.content_type,
         body=encoded.buffer,
         schema_id=encoded.schema_id,
@@ -81,6 +95,8 @@ def new_call(
         traceparent=_traceparent(traceparent) if traceparent else b"",
         flags=flags,
         timeout=limit,
+        fingerprint=fingerprint,
+        comparison=comparison,
     )
 
 

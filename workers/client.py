@@ -14,11 +14,14 @@ from typing import Self
 from hootbus.frames.address import resolve_address
 from hootbus.frames.errors import Cancelled, HootError
 from hootbus.frames.protocol import Flag
+from hootbus.schemas import StructType
 from hootbus.workers.calls import DEFAULT_TIMEOUT_S, Calls, flags_of, new_call, new_ping
 from hootbus.workers.connection import IdSource
 from hootbus.workers.content import Reply
 from hootbus.workers.driver import Driver
+from hootbus.workers.interrupts import INTERRUPT_LATE_S
 from hootbus.workers.limits import Limits
+from hootbus.workers.service_schema import SCHEMA, ServiceSchema, schema_answer, schema_question
 from hootbus.workers.session import Call, Dropped
 
 
@@ -94,6 +97,7 @@ class Client:
         idempotent: bool = False,
         wait: bool = False,
         schema_id: int = 0,
+        expects: StructType | None = None,
         attachments: Iterable[object] = (),
         traceparent: str = "",
     ) -> Reply:
@@ -105,6 +109,7 @@ class Client:
             timeout=timeout,
             flags=flags_of(idempotent=idempotent, wait=wait),
             schema_id=schema_id,
+            expects=expects,
             attachments=attachments,
             traceparent=traceparent,
         )
@@ -121,6 +126,7 @@ class Client:
         idempotent: bool = False,
         wait: bool = False,
         schema_id: int = 0,
+        expects: StructType | None = None,
         attachments: Iterable[object] = (),
         traceparent: str = "",
     ) -> Future[Reply]:
@@ -132,6 +138,7 @@ class Client:
             timeout=timeout,
             flags=flags_of(idempotent=idempotent, wait=wait),
             schema_id=schema_id,
+            expects=expects,
             attachments=attachments,
             traceparent=traceparent,
         )
@@ -175,6 +182,7 @@ class Client:
         idempotent: bool = False,
         wait: bool = False,
         schema_id: int = 0,
+        expects: StructType | None = None,
         attachments: Iterable[object] = (),
         traceparent: str = "",
     ) -> Iterator[Reply]:
@@ -186,6 +194,7 @@ class Client:
             timeout=timeout,
             flags=flags_of(idempotent=idempotent, wait=wait) | Flag.PARTIALS.value,
             schema_id=schema_id,
+            expects=expects,
             attachments=attachments,
             traceparent=traceparent,
         )
@@ -198,6 +207,10 @@ class Client:
         finally:
             if not parts.done():
                 self._driver.post(partial(self._calls.cancel, call.request_id))
+
+    def schema(self, service: str, *, timeout: float | None = DEFAULT_TIMEOUT_S) -> ServiceSchema:
+        """The types of a service, fetched from its workers; see `AsyncClient.schema`."""
+        return schema_answer(self.call(SCHEMA, schema_question(service), timeout=timeout, idempotent=True))
 
     def ping(self, *, timeout: float | None = DEFAULT_TIMEOUT_S) -> float:
         """Seconds to the broker and back."""
@@ -295,7 +308,8 @@ class _Answer:
         self._end()
 
     def wait(self) -> None:
-        self._gate.acquire()
+        while not self._gate.acquire(timeout=INTERRUPT_LATE_S):
+            pass
 
     def take(self) -> Reply | None:
         """The reply, None for a request without one; raises the error. Once only."""
@@ -340,7 +354,12 @@ class _Parts:
 
     def get(self) -> Reply | None:
         """The next item, None at the end. Raises the stream's error once the items before it were read."""
-        item = self._items.get()
+        while True:
+            try:
+                item = self._items.get(timeout=INTERRUPT_LATE_S)
+                break
+            except queue.Empty:
+                continue
         if isinstance(item, HootError):
             raise item
         return item

@@ -16,11 +16,12 @@ from hootbus.frames.errors import (
     DeadlineExceeded,
     HootError,
     Overloaded,
+    SchemaMismatch,
     WorkerLost,
 )
 from hootbus.frames.message import Message
 from hootbus.frames.options import NO_OPTIONS, U32_MAX, Options
-from hootbus.frames.protocol import Command, ContentType, Flag
+from hootbus.frames.protocol import COMPARE, UNKNOWN_VERSION, Command, ContentType, Flag
 from hootbus.workers.failure import error_of, unsendable
 from hootbus.workers.limits import Limits, backoff
 from hootbus.workers.link import Link, LinkState
@@ -57,16 +58,20 @@ _MS_PER_S: Final = 1000.0
 
 
 class Stage(Enum):
-    """Where a request is: with us (HELD, or PAUSED before another try), or SENT."""
+    """Where a request is: with us (HELD, PAUSED before another try, or COMPARED until schemas are), or SENT."""
 
     HELD = "held"
     SENT = "sent"
     PAUSED = "paused"
+    COMPARED = "compared"
 
 
 _HELD: Final = Stage.HELD
 _SENT: Final = Stage.SENT
 _PAUSED: Final = Stage.PAUSED
+_COMPARED: Final = Stage.COMPARED
+# Kept from one-way request to one-way request; programs speak few versions.
+_UNDERSTOOD_MAX: Final = 4096
 
 
 class Pending:
@@ -81,11 +86,15 @@ class Pending:
     next_part: int = 0
     unread: int = 0
     patient: bool = False
+    comparisons: int = 0
+    # Of the session's own question whether a version is understood: which one, and the requests that wait for that.
+    version: tuple[bytes, int] | None = None
 
     def __init__(self, call: Call, size: int, deadline: float) -> None:
         self.call = call
         self.size = size
         self.deadline = deadline
+        self.waiting: list[Pending] = []
 
     @property
     def idempotent(self) -> bool:
@@ -110,6 +119,7 @@ class ClientSession:
         address: str = "the bus address",
     ) -> None:
         self._limits = limits or Limits()
+        self._new_id = new_id
         self._random = random
         self._address = address
         self._link = Link(self._limits, new_id, random, now)
@@ -118,12 +128,16 @@ class ClientSession:
         self._deadlines: Deadlines[bytes] = Deadlines()
         self._pauses: Deadlines[bytes] = Deadlines()
         self._closed = False
+        # By target and fingerprint: what is being compared, and until when what this broker has found to be understood
+        # is taken to be so.
+        self._questions: dict[tuple[bytes, int], Pending] = {}
+        self._understood: dict[tuple[bytes, int], float] = {}
         self.dropped = no_drops()
         self.retried = 0
 
     def __len__(self) -> int:
         """Requests without an outcome."""
-        return len(self._pending)
+        return len(self._pending) - len(self._questions)
 
     @property
     def pending_bytes(self) -> int:
@@ -179,8 +193,11 @@ class ClientSession:
         """Ends the client: every request still open is cancelled."""
         self._closed = True
         effects: list[Effect] = []
-        for pending in list(self._pending.values()):
-            effects += self._give_up(pending, Cancelled("the client was closed"))
+        for request_id in list(self._pending):
+            pending = self._pending.get(request_id)
+            # What waits for a comparison ends with it.
+            if pending is not None:
+                effects += self._give_up(pending, Cancelled("the client was closed"))
         return [*effects, Closed()]
 
     def wake_at(self) -> float | None:
@@ -204,8 +221,10 @@ class ClientSession:
     def _ticked(self, event: Event, now: float) -> list[Effect]:
         effects: list[Effect] = []
         for request_id in self._deadlines.due(now):
-            pending = self._pending[request_id]
-            effects += self._give_up(pending, self._too_late(pending))
+            late = self._pending.get(request_id)
+            # What waits for a comparison may have ended with it.
+            if late is not None:
+                effects += self._give_up(late, self._too_late(late))
         for request_id in self._pauses.due(now):
             pending = self._pending[request_id]
             pending.stage = _HELD
@@ -256,9 +275,20 @@ class ClientSession:
             return self._drop(Dropped.LATE_REPLY)
         if pending.call.command is not _REQUEST:
             return self._drop(Dropped.UNEXPECTED)
+        if pending.stage is _COMPARED:
+            # The refusal that is being seen to, a second time.
+            return self._drop(Dropped.LATE_REPLY)
         error = error_of(message)
         if error is None:
+            if pending.version is not None:
+                return self._agreed(pending, now)
             return self._end(pending, self._gap_before(pending, message) or message)
+        if (
+            isinstance(error, SchemaMismatch)
+            and error.details == UNKNOWN_VERSION
+            and pending.call.comparison is not None
+        ):
+            return self._compare(pending, error, now)
         if isinstance(error, _RETRIED) and self._pause(pending, now):
             return []
         return self._end(pending, error)
@@ -287,6 +317,7 @@ class ClientSession:
         """The broker is there: what it may not have gets sent, what its predecessor had is lost or tried again."""
         linked = self._link.answered(instance)
         effects: list[Effect] = [linked]
+        self._understood.clear()
         for pending in list(self._pending.values()):
             if pending.stage is _HELD:
                 effects += self._send(pending, now)
@@ -312,6 +343,13 @@ class ClientSession:
 
     def _send(self, pending: Pending, now: float) -> list[Effect]:
         call = pending.call
+        if (
+            call.flags & _ONE_WAY
+            and call.comparison is not None
+            and self._understood.get((call.service, call.fingerprint), -math.inf) <= now
+        ):
+            # Nobody would tell that it was not understood.
+            return self._compare(pending, None, now)
         pending.stage = _SENT
         flags = call.flags | _WAIT if pending.patient else call.flags
         # Without a timeout of the caller's the broker's own holds; ours is for when the broker's word gets lost.
@@ -324,7 +362,7 @@ class ClientSession:
             call.service,
             call.traceparent,
             call.body,
-            Options(left, flags, 0, call.schema_id),
+            Options(left, flags, 0, call.schema_id, 0, 0, call.fingerprint),
             call.attachments,
         )
         if call.flags & _ONE_WAY:
@@ -348,6 +386,50 @@ class ClientSession:
         self._pauses.set(pending.call.request_id, again_at)
         return True
 
+    # Versions.
+
+    def _compare(self, pending: Pending, error: HootError | None, now: float) -> list[Effect]:
+        """The request waits until the broker has compared the schemas; they may have changed since it last did."""
+        call = pending.call
+        if pending.comparisons >= self._limits.comparisons and error is not None:
+            return self._end(pending, error)
+        pending.comparisons += 1
+        pending.stage = _COMPARED
+        version = call.service, call.fingerprint
+        question = self._questions.get(version)
+        if question is not None:
+            question.waiting.append(pending)
+            return []
+        assert call.comparison is not None, "who states a version can show it"
+        timeout = self._limits.comparison_timeout_s
+        asked = Call(
+            request_id=self._new_id(),
+            service=COMPARE,
+            content_type=ContentType.CAPNPROTO,
+            body=call.comparison(),
+            flags=_IDEMPOTENT,
+            timeout=timeout,
+        )
+        # Of no size: the bound on bytes is for what callers ask.
+        question = Pending(asked, 0, now + timeout)
+        question.version = version
+        question.waiting.append(pending)
+        self._questions[version] = self._pending[asked.request_id] = question
+        self._deadlines.set(asked.request_id, question.deadline)
+        return self._send(question, now)
+
+    def _agreed(self, question: Pending, now: float) -> list[Effect]:
+        """The broker says that they understand each other: what has waited for that is sent (again)."""
+        assert question.version is not None
+        if len(self._understood) >= _UNDERSTOOD_MAX:
+            self._understood.clear()
+        self._understood[question.version] = now + self._limits.understood_s
+        effects = self._end(question, None)
+        for pending in question.waiting:
+            if pending.stage is _HELD and self._pending.get(pending.call.request_id) is pending:
+                effects += self._send(pending, now)
+        return effects
+
     def _gap_before(self, pending: Pending, message: Message) -> Overloaded | None:
         """The error if an item of the stream is missing in front of this PARTIAL or closing REPLY."""
         if not pending.call.flags & _PARTIALS:
@@ -357,7 +439,10 @@ class ClientSession:
             return None
         return Overloaded(f"partial {pending.next_part} was lost")
 
-    def _too_late(self, pending: Pending) -> DeadlineExceeded:
+    def _too_late(self, pending: Pending) -> HootError:
+        if pending.version is not None:
+            # Those that wait for it have deadlines of their own; nothing was done for them.
+            return Overloaded(f"the schemas were not compared within {self._limits.comparison_timeout_s} s")
         timeout = pending.call.timeout
         after = f"no reply within {self._limits.request_timeout_s if timeout is None else timeout} s"
         if pending.stage is _HELD:
@@ -367,7 +452,7 @@ class ClientSession:
     def _give_up(self, pending: Pending, error: HootError) -> list[Effect]:
         """Ends it at our end, and tells the broker if it may have it."""
         effects = self._end(pending, error)
-        if pending.stage is _HELD or pending.call.command is not _REQUEST:
+        if pending.stage is _HELD or pending.stage is _COMPARED or pending.call.command is not _REQUEST:
             return effects
         cancel = Message((), Command.CANCEL, ContentType.EMPTY, pending.call.request_id, options=NO_OPTIONS)
         return [*effects, Send(cancel)] if self._link.state is _UP else effects
@@ -379,7 +464,16 @@ class ClientSession:
         self._deadlines.discard(request_id, pending.deadline)
         if pending.stage is _PAUSED:
             self._pauses.discard(request_id, pending.paused_until)
-        return [Outcome(request_id, result)]
+        if pending.version is None:
+            return [Outcome(request_id, result)]
+        del self._questions[pending.version]
+        effects: list[Effect] = []
+        for waiting in pending.waiting:
+            if waiting.stage is _COMPARED:
+                waiting.stage = _HELD
+                if isinstance(result, HootError) and waiting.call.request_id in self._pending:
+                    effects += self._end(waiting, result)
+        return effects
 
     def _drop(self, reason: Dropped) -> list[Effect]:
         self.dropped[reason] += 1

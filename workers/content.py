@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 import msgspec
 
 from hootbus.frames.buffer import Buffer
-from hootbus.frames.errors import BadBody
+from hootbus.frames.errors import BadBody, SchemaMismatch
 from hootbus.frames.protocol import ContentType
 from hootbus.schemas import BodyError, StructType, array, read_capnp, read_json, schema_of, segments, validate, view
+from hootbus.schemas.layout import layout_of
+from hootbus.schemas.records import is_record_type
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from hootbus.schemas import Segments, StructReader, Unknown
+    from hootbus.schemas import Segments, StructReader, TypedReader, Unknown
 
 T = TypeVar("T")
+R = TypeVar("R", bound="TypedReader")
 
 # A reader's errors while a field is read name no content type; these are the ones a body can be refused with.
 _KIND: Final = {
@@ -87,22 +90,30 @@ class Readable:
     @overload
     def json(self, type: type[T]) -> T: ...
     def json(self, type: Any = Any) -> Any:
-        """The JSON body, checked against `type` if given (a `msgspec.Struct` or what msgspec converts to).
+        """The JSON body, checked against `type` if given: a record, a `msgspec.Struct` or what msgspec converts to.
 
         Raises BadBody, whose text says where it does not fit.
         """
         self._expect(ContentType.JSON)
         try:
+            if is_record_type(type):
+                return type.from_json(self._buffer)
             return read_json(self._buffer, type)
         except BodyError as error:
             raise bad_body(error) from error
 
-    def capnp(self, schema: StructType) -> "StructReader":
+    @overload
+    def capnp(self, schema: "type[R]") -> "R": ...
+    @overload
+    def capnp(self, schema: StructType) -> "StructReader": ...
+    def capnp(self, schema: Any) -> Any:
         """A reader over the body itself, for a struct of a loaded `.capnp` file.
 
         Only its root is checked here: a malformed field raises `hootbus.schemas.BodyError` when it is read, which a
-        handler may let pass: its peer is told. Raises BadBody.
+        handler may let pass: its peer is told. Raises BadBody, and SchemaMismatch where the sender says that it is of
+        another type.
         """
+        self._check_type(schema)
         self._schema = schema
         try:
             return read_capnp(self._parts(), schema)
@@ -144,6 +155,14 @@ class Readable:
     def holds(self, error: BodyError) -> bool:
         """Whether it is this body in which that error was found, and not another that somebody has read."""
         return self._segments is not None and error.origin is self._segments
+
+    def _check_type(self, schema: StructType) -> None:
+        sent = self._schema_id
+        if not sent or sent == (wanted := layout_of(schema)).type_id:
+            return
+        known = schema_of(sent)
+        name = f"{layout_of(known).name} (@{sent:#018x})" if known is not None else f"the type @{sent:#018x}"
+        raise SchemaMismatch(f"the body is {name}, not {wanted.name} (@{wanted.type_id:#018x})")
 
     def _schema_for(self, field: str, schema: StructType | None) -> StructType:
         # First of all: without a Cap'n Proto body no schema would help.

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
-from hootbus.workers.interrupts import NO_INTERRUPT, HeldInterrupt
+from hootbus.workers.interrupts import INTERRUPT_LATE_S, NO_INTERRUPT, HeldInterrupt
 
 # After a longer rest the loop first takes in what has come meanwhile: what is begun then rests on how things are.
 _REST_S: Final = 0.001
@@ -44,6 +44,8 @@ class Driver:
         self._ended = False
         self._closed = False
         self._rests_since = math.inf
+        # Kept over calls, which mostly take far less.
+        self._look_up: asyncio.TimerHandle | None = None
         # The thread that has the seat, and whether it is a leader.
         self._driving: int | None = None
         self._leading = False
@@ -141,12 +143,20 @@ class Driver:
                 self._catch_up()
                 begin(now=True)
                 while not (done() or self._posted or interrupt.came):
+                    if interrupt is not NO_INTERRUPT and self._look_up is None:
+                        self._look_up = self._loop.call_later(INTERRUPT_LATE_S, self._looked_up)
                     self._loop.run_forever()
                 unfinished = not self._idle()
         finally:
             self._leading = False
             self._leave(unfinished)
         return begun
+
+    def _looked_up(self) -> None:
+        """On the loop: a leader looks whether it was interrupted, and sets the next such moment."""
+        self._look_up = None
+        if self._leading:
+            self._loop.stop()
 
     def _leave(self, unfinished: bool) -> None:
         self._unfinished = unfinished

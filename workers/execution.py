@@ -1,5 +1,6 @@
 """Running handlers: each kind in its place, with exactly one result for the session, whatever the handler does."""
 
+import logging
 import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -9,12 +10,13 @@ import msgspec
 
 from hootbus.frames.errors import Cancelled, HootError
 from hootbus.frames.message import Message
+from hootbus.frames.protocol import ContentType
 from hootbus.schemas import StructType
 from hootbus.workers.handler import Handler, Kind, Methods
 from hootbus.workers.limits import Limits
 from hootbus.workers.mailbox import Mailbox
 from hootbus.workers.outcome import Collected, Results, failure
-from hootbus.workers.outgoing import encode
+from hootbus.workers.outgoing import answer, encode
 from hootbus.workers.request import Request
 from hootbus.workers.session import Body
 from hootbus.workers.tasks import Tasks
@@ -23,6 +25,9 @@ from hootbus.workers.validation import DEFAULT, Validate, applies
 
 # An enum's member is found through its metaclass, which takes longer than what is done with it; a name does not.
 _INLINE: Final = Kind.INLINE
+_JSON: Final = ContentType.JSON
+
+_LOG: Final = logging.getLogger("hootbus.worker")
 
 
 class Counts(msgspec.Struct):
@@ -31,6 +36,7 @@ class Counts(msgspec.Struct):
     requests: int = 0
     errors: int = 0
     cancelled: int = 0
+    translated: int = 0
 
 
 class Execution:
@@ -57,6 +63,9 @@ class Execution:
             self._finish(message.request_id, handler)
             return
         request = request_of(message, handler.name, now, handler.takes, self._validate)
+        if request.translated:
+            self.counts.translated += 1
+            _LOG.debug("%s takes Cap'n Proto: a JSON request is translated", handler.name)
         kind = handler.kind
         if kind is _INLINE:
             self._finish(message.request_id, _result(handler, request))
@@ -94,7 +103,7 @@ class Execution:
         self._mailbox.post(partial(self._finish, request.id, result))
 
     def _items_on_thread(self, handler: Handler, request: Request) -> None:
-        sink: Collected | _Streamed = _Streamed(self, request, self._limits) if request.streams else Collected()
+        sink: Collected | _Streamed = _Streamed(self, request, self._limits) if request.streams else Collected(request)
         try:
             result = _drive(handler, request, sink)
         except BaseException as error:  # noqa: BLE001  # whatever a handler raises ends its request, not the thread
@@ -120,7 +129,7 @@ class _Streamed:
         self._ahead = threading.Semaphore(limits.partials_ahead)
 
     def put(self, item: object, handler: Handler) -> None:
-        body = encode(item, handler.returns)
+        body = answer(item, handler.returns, as_json=self._request.translated)
         self._ahead.acquire()
         self._execution.post_item(self._request.id, body, self._ahead.release)
 
@@ -149,13 +158,14 @@ def request_of(
         _message=message,
         _received_at=received_at,
         _unchecked=applies(validate, options),
+        translated=schema is not None and message.content_type is _JSON,
     )
 
 
 def _result(handler: Handler, request: Request) -> Body | HootError:
     """Runs a plain function."""
     try:
-        return encode(handler.call(request), handler.returns)
+        return answer(handler.call(request), handler.returns, as_json=request.translated)
     except BaseException as error:  # noqa: BLE001  # whatever a handler raises ends its request, not the worker
         return failure(error, handler, request)
 

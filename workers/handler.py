@@ -2,14 +2,17 @@
 
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from hootbus.frames.errors import HootError, UnknownMethod
-from hootbus.schemas import StructType, is_struct_type, type_id
+from hootbus.schemas import Method, StructType, is_struct_type
+from hootbus.schemas.records import is_record_type
+from hootbus.schemas.stated import Declared, check_together, proof, stated_method
+from hootbus.schemas.structs import declaration_of
 from hootbus.workers.request import Request
 
 _ARGUMENTS_MAX: Final = 2
@@ -43,33 +46,38 @@ class Handler(msgspec.Struct, frozen=True):
 
     def call(self, request: Request) -> Any:  # noqa: ANN401  # what the handler returns
         """Calls the function on what its annotations ask for. Raises BadBody if the body is not that."""
+        if request.translated:
+            request.translate()
         arguments = self.arguments
         if len(arguments) == 1:
             return self.function(arguments[0](request))
         return self.function(*[decode(request) for decode in arguments])
 
-    @property
-    def takes_id(self) -> int:
-        """The type id of the request's root struct, 0 for none."""
-        return type_id(self.takes) if self.takes is not None else 0
-
-    @property
-    def returns_id(self) -> int:
-        """The type id of the reply's root struct, 0 for none."""
-        return type_id(self.returns) if self.returns is not None else 0
+    def stated(self) -> Method:
+        """What a registration says of it."""
+        return stated_method(self.name, self.is_default, self.takes, self.returns)
 
 
-def inspect_handler(function: Function, *, name: str | None, inline: bool, default: bool) -> Handler:
-    """The handler for a function. Raises TypeError, naming it, for one that cannot be called with a request."""
+def inspect_handler(
+    function: Function,
+    *,
+    name: str | None,
+    inline: bool,
+    default: bool,
+    types: tuple[StructType | None, StructType | None] | None = None,
+) -> Handler:
+    """The handler for a function. Raises TypeError, naming it, for one that cannot be called with a request.
+
+    `types`, what it takes and returns, stand in place of what its annotations say.
+    """
     shown = getattr(function, "__qualname__", repr(function))
     kind = _kind(function, inline, shown)
-    hints = _hints(function, shown)
+    hints = _hints(function, shown) if types is None else _stated(_parameters(function, shown), *types)
     arguments: list[Decode] = []
     takes: StructType | None = None
     for parameter in _parameters(function, shown):
         annotation = hints.get(parameter.name, Request)
-        if is_struct_type(annotation):
-            takes = annotation
+        takes = _struct_in(annotation, within=False) or takes
         arguments.append(_decoder(annotation))
     returns = hints.get("return")
     return Handler(
@@ -78,7 +86,7 @@ def inspect_handler(function: Function, *, name: str | None, inline: bool, defau
         kind,
         tuple(arguments),
         takes,
-        returns if is_struct_type(returns) else None,
+        _struct_in(returns),
         default,
     )
 
@@ -99,13 +107,18 @@ class Methods:
         return len(self._by_name)
 
     def add(self, handler: Handler) -> None:
-        """Adds a method. Raises ValueError for a name that is taken or no name, and for a second default."""
+        """Adds a method. Raises ValueError for a name that is taken or no name, for a second default, and for another
+        version of a type that the other methods have."""
         if not _is_method_name(handler.name):
             raise ValueError(f"{handler.name!r} is no method name; use letters, digits and _")
         if handler.name in self._by_name:
             raise ValueError(f"there is a method {handler.name!r} already")
         if handler.is_default and any(other.is_default for other in self):
             raise ValueError(f"{handler.name!r} cannot be the default: there is one already")
+        try:
+            check_together(_types([*self, handler]))
+        except ValueError as error:
+            raise ValueError(f"the method {handler.name!r}: {error}") from None
         self._by_name[handler.name] = handler
         self._by_frame = {self._service + b"/" + name.encode(): each for name, each in self._by_name.items()}
         if (unnamed := self._unnamed()) is not None:
@@ -129,11 +142,19 @@ class Methods:
         names = ", ".join(self._by_name) or "none"
         return UnknownMethod(f"the request names no method of {self._service.decode()}, which has {names}")
 
+    def schema(self) -> bytes:
+        """The types of all methods, as the broker asks for them: a CodeGeneratorRequest. Made when it is asked for."""
+        return proof(_types(self))
+
     def _unnamed(self) -> Handler | None:
         """The only method, or the one declared default."""
         if len(self._by_name) == 1:
             return next(iter(self))
         return next((handler for handler in self if handler.is_default), None)
+
+
+def _types(handlers: Iterable[Handler]) -> list[Declared]:
+    return [declaration_of(kind) for each in handlers for kind in (each.takes, each.returns) if kind is not None]
 
 
 def _is_method_name(name: str) -> bool:
@@ -168,6 +189,14 @@ def _hints(function: Function, shown: str) -> dict[str, Any]:
         ) from error
 
 
+def _stated(
+    parameters: list[inspect.Parameter], takes: StructType | None, returns: StructType | None
+) -> dict[str, Any]:
+    """As the annotations would be: the body's struct comes first, then the request."""
+    body = [takes] if takes is not None else []
+    return dict(zip([each.name for each in parameters], [*body, Request], strict=False)) | {"return": returns}
+
+
 def _parameters(function: Function, shown: str) -> list[inspect.Parameter]:
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters: list[inspect.Parameter] = []
@@ -188,6 +217,9 @@ def _decoder(annotation: Any) -> Decode:  # noqa: ANN401  # any annotation
     if is_struct_type(annotation):
         schema = annotation
         return lambda request: request.capnp(schema)
+    if is_record_type(annotation):
+        record = annotation
+        return lambda request: record.from_capnp(request.capnp(record.capnp_type))
     if annotation is Request:
         return _itself
     if annotation is bytes:
@@ -197,6 +229,18 @@ def _decoder(annotation: Any) -> Decode:  # noqa: ANN401  # any annotation
     if annotation is Any:
         return lambda request: request.body
     return lambda request: request.json(annotation)
+
+
+def _struct_in(annotation: Any, *, within: bool = True) -> StructType | None:  # noqa: ANN401  # any annotation
+    """The struct that an annotation names, as such or by its record; also `within`: `Body[Clip]`, `Iterator[Clip]`."""
+    if is_struct_type(annotation):
+        return annotation
+    if is_record_type(annotation):
+        named: StructType = annotation.capnp_type
+        return named
+    parts = typing.get_args(annotation) if within else ()
+    found = {id(struct): struct for part in parts if (struct := _struct_in(part)) is not None}
+    return next(iter(found.values())) if len(found) == 1 else None
 
 
 def _itself(request: Request) -> Request:

@@ -13,6 +13,10 @@ from typing import Final
 _MAY_RAISE: Final = (signal.SIGTERM.value, signal.SIGALRM.value, signal.SIGHUP.value)
 _SIGINT: Final = signal.SIGINT.value
 
+# A Ctrl-C that comes just before a thread goes to sleep does not wake it: CPython looks for signals before it enters
+# the system, and what comes between the two is only seen on the way out. So nobody sleeps for longer than that.
+INTERRUPT_LATE_S: Final = 1.0
+
 
 class HeldInterrupt:
     """KeyboardInterrupt as a word to who runs the loop: stops it and tells that it `came`. For the main thread."""

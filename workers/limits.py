@@ -34,6 +34,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     drain_timeout_s: float = 30.0
     # For requests whose caller gives no timeout, as the broker's own: nobody waits for ever.
     request_timeout_s: float = 3600.0
+    # How long the broker may take to compare schemas, and how often one request may need that: each time that a service
+    # gets a worker of another version.
+    comparison_timeout_s: float = 30.0
+    comparisons: int = 3
+    # How long one-way requests go by what was compared: nobody would tell that a worker of another version has come
+    # since, with which the broker does not know this one to go together.
+    understood_s: float = 5.0
     # How long a closing socket may take to hand over what was sent.
     linger_s: float = 0.5
 

@@ -11,7 +11,7 @@ from hootbus.schemas import BodyError, reason_of
 from hootbus.workers.content import bad_body
 from hootbus.workers.failure import tellable
 from hootbus.workers.handler import Handler
-from hootbus.workers.outgoing import encode
+from hootbus.workers.outgoing import answer, encode
 from hootbus.workers.request import Request
 from hootbus.workers.session import Body
 
@@ -31,12 +31,14 @@ class Results(Protocol):
 class Collected:
     """The items of a generator for a client that takes one reply: one JSON list, bounded as any body is."""
 
-    def __init__(self) -> None:
+    def __init__(self, request: Request) -> None:
+        self._request = request
         self._items: list[bytes] = []
         self._size = 2
 
     def put(self, item: object, handler: Handler) -> None:
-        body = encode(item)
+        # A dict is JSON as it stands, whatever the handler returns; to a translated request, as that type has it.
+        body = answer(item, handler.returns, as_json=True) if self._request.translated else encode(item)
         if body.content_type not in (ContentType.JSON, ContentType.EMPTY) or body.attachments:
             raise TypeError(
                 f"{handler.name} gives {body.content_type.name} items, which only a streaming client can take"

@@ -19,6 +19,9 @@ from hootbus.schemas import (
     write_fields,
     write_json,
 )
+from hootbus.schemas.records import Record
+from hootbus.schemas.writer import write_record
+from hootbus.workers import translation
 from hootbus.workers.content import Readable
 from hootbus.workers.response import Response
 from hootbus.workers.session import EMPTY_BODY, Body
@@ -48,6 +51,12 @@ def encode(value: object, returns: StructType | None = None) -> Body:
     return body
 
 
+def answer(value: object, returns: StructType | None, as_json: bool) -> Body:
+    """The body for what a handler gives: `as_json` says to write a Cap'n Proto message as JSON. Raises as `encode`."""
+    body = encode(value, returns)
+    return translation.as_json(body, returns) if as_json else body
+
+
 def with_attachments(body: Body, attachments: Iterable[object], schema_id: object = 0) -> Body:
     """The body with further attachments, and `schema_id` in place of its own if that is not 0.
 
@@ -65,6 +74,9 @@ def with_attachments(body: Body, attachments: Iterable[object], schema_id: objec
 
 def _encode(value: object, returns: StructType | None) -> Body:
     kind = type(value)
+    if returns is not None and isinstance(value, Record):
+        written = write_record(returns, value)
+        return Body(_CAPNPROTO, written.buffer, written.type_id)
     if kind is dict:
         if returns is None:
             return Body(_JSON, write_json(value))
@@ -86,6 +98,8 @@ def _encode(value: object, returns: StructType | None) -> Body:
         return Body(value._content_type, value._buffer, value._schema_id, value._received_attachments)
     if isinstance(value, _BUFFER_TYPES):
         return Body(_RAW_BINARY, as_buffer(value))
+    if isinstance(value, Record):
+        return Body(_JSON, value.to_json().encode())
     if isinstance(value, CapnpBody):
         return Body(_CAPNPROTO, as_buffer(value.buffer), as_type_id(value.type_id))
     if isinstance(value, np.generic):

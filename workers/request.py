@@ -2,17 +2,20 @@
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import Flag
-from hootbus.schemas import StructReader, StructType
-from hootbus.workers.content import Content
+from hootbus.schemas import BodyError, StructReader, StructType, TypedReader
+from hootbus.workers.content import Content, bad_body
+from hootbus.workers.translation import message_of
 
 if TYPE_CHECKING:
     import numpy as np
 
     from hootbus.schemas import Unknown
+
+R = TypeVar("R", bound=TypedReader)
 
 _MS_PER_S: Final = 1000.0
 
@@ -38,21 +41,32 @@ class Cancellation:
 
 
 class Request(Content, eq=False, gc=False, kw_only=True):
-    """One request, as its handler sees it."""
+    """One request, as its handler sees it.
+
+    `translated` says that its client sent JSON to a method that takes Cap'n Proto: it is read as a message all the
+    same, and answered with JSON.
+    """
 
     method: str
     _message: Message
     _received_at: float
     _unchecked: bool = False
+    translated: bool = False
     _aborted: bool = False
     _cancellation: Cancellation | None = None
 
     def __repr__(self) -> str:
         return f"<Request {self.service}/{self.method} of {self.size} bytes, {self._content_type.name}>"
 
-    def capnp(self, schema: StructType) -> StructReader:
+    @overload
+    def capnp(self, schema: type[R]) -> R: ...
+    @overload
+    def capnp(self, schema: StructType) -> StructReader: ...
+    def capnp(self, schema: Any) -> Any:
         """As `Content.capnp`. If the worker validates such requests, the body is first checked to its last field."""
-        self._check(schema)
+        if self._unchecked:
+            self._check_type(schema)
+            self.validate(schema)
         return super().capnp(schema)
 
     def array(self, field: str, schema: StructType | None = None) -> "np.ndarray[tuple[int], np.dtype[Any]]":
@@ -70,6 +84,19 @@ class Request(Content, eq=False, gc=False, kw_only=True):
         unknown = super().validate(schema)
         self._unchecked = False
         return unknown
+
+    def translate(self) -> None:
+        """Has the JSON body read as a message by all that reads Cap'n Proto. The worker calls it if it is `translated`.
+
+        `raw`, `json` and `content_type` go on telling what was sent. Raises BadBody, which names the path.
+        """
+        assert self._schema is not None
+        try:
+            self._segments = message_of(self._buffer, self._schema)
+        except BodyError as error:
+            raise bad_body(error) from error
+        # It was just written by us.
+        self._unchecked = False
 
     @property
     def id(self) -> bytes:

@@ -52,6 +52,7 @@ class Serving:
             service.encode(),
             slots=registration.slots,
             registration=lambda request_id: write_registration(request_id, registration),
+            schema=methods.schema,
             new_id=IdSource(),
             random=random.random,
             now=time.monotonic(),

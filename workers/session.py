@@ -4,6 +4,7 @@
 carries out what they answer, in order.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -118,6 +119,8 @@ class Call(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A request as its caller gives it to a client's session.
 
     `timeout` is in seconds, None for as long as the session's limits allow. A HEARTBEAT as `command` is a ping.
+    `comparison` gives the body with which the broker is asked whether the version of the types that `fingerprint` tells
+    is understood.
     """
 
     request_id: bytes
@@ -130,6 +133,8 @@ class Call(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     flags: int = 0
     timeout: float | None = None
     command: Command = Command.REQUEST
+    fingerprint: int = 0
+    comparison: Callable[[], bytes] | None = None
 
 
 class Body(msgspec.Struct, frozen=True, gc=False):

@@ -25,6 +25,7 @@ from hootbus.frames.wire import Wire
 from hootbus.schemas import write_json
 from hootbus.workers.connection import new_identity
 from hootbus.workers.event import Event, events_of
+from hootbus.workers.interrupts import INTERRUPT_LATE_S
 from hootbus.workers.publisher import ECHO_PREFIX
 from hootbus.workers.sequences import Gaps
 
@@ -36,8 +37,6 @@ _EARLY_MAX: Final = 100_000
 _ECHO_INTERVAL_S: Final = 0.002
 _ECHO_INTERVAL_MAX_S: Final = 0.25
 _PATIENCE_S: Final = 1.0
-# A signal that comes after Python has last looked for one, and before libzmq waits, is seen when the wait is over.
-_POLL_MAX_S: Final = 1.0
 _MS_PER_S: Final = 1000
 _SERVICE: Final = b"hoot.events/echo"
 _LOG: Final = logging.getLogger("hootbus.subscriber")
@@ -106,7 +105,7 @@ class Subscriber:
         if not self._is_ready:
             self.ready(timeout)
         while (event := self._next()) is None:
-            self._socket.poll(_milliseconds(min(_left(until, timeout), _POLL_MAX_S)))
+            self._socket.poll(_milliseconds(min(_left(until, timeout), INTERRUPT_LATE_S)))
         return event
 
     async def areceive(self, timeout: float | None = None) -> Event:

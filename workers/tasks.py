@@ -12,7 +12,7 @@ from typing import Final
 from hootbus.frames.errors import Cancelled, HootError
 from hootbus.workers.handler import Handler, Kind
 from hootbus.workers.outcome import Collected, Results, failure
-from hootbus.workers.outgoing import encode
+from hootbus.workers.outgoing import answer, encode
 from hootbus.workers.request import Request
 from hootbus.workers.session import Body
 from hootbus.workers.threads import Threads
@@ -74,17 +74,18 @@ class Tasks:
             self._finish(request_id, Cancelled("the handler was not begun"))
 
     async def _reply(self, handler: Handler, request: Request) -> Body:
-        return encode(await handler.call(request), handler.returns)
+        return answer(await handler.call(request), handler.returns, as_json=request.translated)
 
     async def _items(self, handler: Handler, request: Request) -> Body:
         items = handler.call(request)
-        collected = None if request.streams else Collected()
+        collected = None if request.streams else Collected(request)
         try:
             async for item in items:
                 if collected is not None:
                     collected.put(item, handler)
                 else:
-                    self._results.partial(request.id, encode(item, handler.returns))
+                    body = answer(item, handler.returns, as_json=request.translated)
+                    self._results.partial(request.id, body)
                     await self._room()
         finally:
             await items.aclose()

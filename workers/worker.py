@@ -20,7 +20,7 @@ from hootbus.frames.address import resolve_address
 from hootbus.frames.errors import HootError
 from hootbus.frames.options import U32_MAX
 from hootbus.frames.protocol import EXTENSION_VERSION, SERVICE_BYTES_MAX, SERVICE_NAME
-from hootbus.schemas import COPIES, Method, Registration
+from hootbus.schemas import COPIES, Registration, StructType
 from hootbus.workers import validation
 from hootbus.workers.connection import new_identity
 from hootbus.workers.handler import Function, Kind, Methods, inspect_handler
@@ -44,11 +44,16 @@ _NAME_SERVICE_MAX: Final = 200
 
 
 class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker has done. `in_place` and `copied` count bodies read as Cap'n Proto, in the whole process."""
+    """What a worker has done.
+
+    `translated` are the JSON requests to methods that take Cap'n Proto. `in_place` and `copied` count bodies read as
+    Cap'n Proto, in the whole process.
+    """
 
     requests: int
     errors: int
     cancelled: int
+    translated: int
     running: int
     surplus: int
     in_place: int
@@ -130,6 +135,23 @@ class Worker:
             return function
 
         return add if function is None else add(function)
+
+    def add_method(
+        self,
+        function: Function,
+        *,
+        name: str | None = None,
+        takes: StructType | None = None,
+        returns: StructType | None = None,
+        inline: bool = False,
+        default: bool = False,
+    ) -> None:
+        """As `method`, for a function whose annotations do not say what it takes and returns.
+
+        It is called with a reader of `takes`, if that is given, and the `Request`.
+        """
+        types = (takes, returns)
+        self._methods.add(inspect_handler(function, name=name, inline=inline, default=default, types=types))
 
     def on_start(self, hook: H) -> H:
         """Has the function (async or not) called before the worker offers its service: load what is heavy there."""
@@ -277,6 +299,7 @@ class Worker:
             requests=counts.requests if counts is not None else 0,
             errors=counts.errors if counts is not None else 0,
             cancelled=counts.cancelled if counts is not None else 0,
+            translated=counts.translated if counts is not None else 0,
             running=len(session) if session is not None else 0,
             surplus=session.surplus if session is not None else 0,
             in_place=COPIES.in_place,
@@ -305,15 +328,7 @@ class Worker:
             version=_version(),
             pid=os.getpid(),
             slots=self.slots,
-            methods=tuple(
-                Method(
-                    name=handler.name,
-                    is_default=handler.is_default,
-                    request_type=handler.takes_id,
-                    reply_type=handler.returns_id,
-                )
-                for handler in self._methods
-            ),
+            methods=tuple(handler.stated() for handler in self._methods),
             extension_version=EXTENSION_VERSION,
             lost_after_ms=int(self._lost_after * _MS_PER_S),
         )

@@ -21,7 +21,7 @@ from hootbus.frames.errors import (
 )
 from hootbus.frames.message import Message
 from hootbus.frames.options import NO_OPTIONS, U32_MAX, Options
-from hootbus.frames.protocol import Command, ContentType, Flag
+from hootbus.frames.protocol import WORKER_SCHEMA, Command, ContentType, Flag
 from hootbus.workers.failure import STATUS_MAX, error_body, refusal_of
 from hootbus.workers.limits import Limits
 from hootbus.workers.link import Link, LinkState
@@ -71,8 +71,9 @@ class Running:
 class WorkerSession:
     """One worker, from its first connection to its end.
 
-    `registration` gives the body of a READY with the request id it is told. Everything returns the effects to carry
-    out in order; `dropped` counts by reason what was let go.
+    `registration` gives the body of a READY with the request id it is told, `schema` the types of its methods as the
+    broker asks for them. Everything returns the effects to carry out in order; `dropped` counts by reason what was let
+    go.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class WorkerSession:
         *,
         slots: int,
         registration: Callable[[bytes], bytes],
+        schema: Callable[[], bytes] = bytes,
         new_id: Callable[[], bytes],
         random: Callable[[], float],
         now: float,
@@ -90,6 +92,7 @@ class WorkerSession:
         self._service = service
         self._slots = slots
         self._registration = registration
+        self._schema = schema
         self._new_id = new_id
         self._limits = limits or Limits()
         self._address = address
@@ -240,6 +243,10 @@ class WorkerSession:
     # Messages.
 
     def _request(self, message: Message, now: float) -> list[Effect]:
+        if message.service == WORKER_SCHEMA:
+            # Of the broker's own, which may not have taken this worker in yet; it needs no slot.
+            body = Body(ContentType.CAPNPROTO, self._schema())
+            return [Send(_answer(message, _REPLY, body, NO_OPTIONS))]
         if self._link.state is not _UP:
             # It was for an earlier registration, which the READY under way replaces: the broker counts it as lost.
             return self._drop(Dropped.UNREGISTERED_REQUEST)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from hootbus.bus.cli.output import print_facts, print_json, print_json_line, print_table
-from hootbus.bus.cli.settings import SECONDS, Failed, bus_options, json_option, reporting, setting
+from hootbus.bus.cli.settings import SECONDS, Failed, bus_options, json_option, reporting, setting, verbosity
 
 if TYPE_CHECKING:
     from hootbus.frames.address import BusAddress
@@ -55,15 +55,26 @@ def status(bus: "BusAddress", timeout: float, json: bool) -> None:
     )
 
 
-@click.command(epilog="\b\nExamples:\n  hoot services\n  hoot services --json | jq -r '.services[].name'")
+@click.command(
+    epilog="\b\nExamples:\n  hoot services\n  hoot services -v\n  hoot services --json | jq -r '.services[].name'"
+)
 @bus_options
 @_timeout_option
 @json_option
-def services(bus: "BusAddress", timeout: float, json: bool) -> None:
-    """The services on the bus: their workers, free slots, queues and methods."""
+@click.pass_context
+def services(ctx: click.Context, bus: "BusAddress", timeout: float, json: bool) -> None:
+    """The services on the bus: their workers, free slots, queues and methods.
+
+    With -v the versions of their types that workers speak instead: of each version, how many have it, and the types of
+    each method with the fingerprints that tell versions apart. GATE counts, for the whole service, workers whose schema
+    is being judged, and those that were refused.
+    """
     answer = _ask(bus, "services", timeout, json)
     if json:
         print_json(answer)
+        return
+    if verbosity(ctx):
+        _print_versions(answer["services"])
         return
     rows = [
         (
@@ -74,6 +85,35 @@ def services(bus: "BusAddress", timeout: float, json: bool) -> None:
     ]
     columns = ("service", "workers", "slots", "free", "queued", "requests", "errors", "methods")
     print_table(columns, rows, empty="no services: attach one with `hoot worker MODULE:OBJECT`")
+
+
+def _print_versions(services: list[dict[str, Any]]) -> None:
+    """A line for each method of each version; what is not typed has one, too."""
+    rows = []
+    for service in services:
+        counts = f"{service['pending']} pending, {service['refused']} refused"
+        typed = {method["name"] for version in service["versions"] for method in version["methods"]}
+        for version in service["versions"]:
+            for method in version["methods"]:
+                rows.append(
+                    (
+                        service["name"],
+                        version["workers"],
+                        method["name"],
+                        _type(method["request"], method["requestFingerprint"]),
+                        _type(method["reply"], method["replyFingerprint"]),
+                        counts,
+                    )
+                )
+        untyped = [name for name in service["methods"] if name not in typed]
+        if untyped or not typed:
+            rows.append((service["name"], service["workers"], " ".join(untyped) or "-", "-", "-", counts))
+    columns = ("service", "workers", "method", "request", "reply", "gate")
+    print_table(columns, rows, empty="no services: attach one with `hoot worker MODULE:OBJECT`")
+
+
+def _type(name: str, fingerprint: str) -> str:
+    return f"{name} {fingerprint}" if int(fingerprint, 16) else "-"
 
 
 @click.command(epilog="\b\nExamples:\n  hoot workers\n  hoot workers --json | jq '.workers[].pid'")
@@ -88,7 +128,7 @@ def workers(bus: "BusAddress", timeout: float, json: bool) -> None:
         return
     rows = [
         (
-            worker["id"],
+            worker["id"] or "-",
             worker["service"],
             worker["state"],
             worker["pid"] or "-",

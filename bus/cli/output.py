@@ -73,5 +73,9 @@ def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: 
 def _shown(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    # What a peer calls itself must not reach a terminal's control codes.
-    return "".join(char if char.isprintable() else "?" for char in str(value))
+    return printable(str(value))
+
+
+def printable(text: str) -> str:
+    """The text without what a terminal would obey: a peer's names and errors say what a peer likes."""
+    return "".join(char if char.isprintable() else "?" for char in text)

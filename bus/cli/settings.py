@@ -42,7 +42,11 @@ class Failed(click.ClickException):
             error = {"code": self._code, "message": self.message, "details": self._details}
             click.echo(json.dumps({"error": error}), err=True)
         else:
-            click.echo(f"{self._code}: {self.message}", err=True)
+            from hootbus.bus.cli.output import printable
+
+            # Several lines are the message's own, as of several mistakes in a schema.
+            lines = [printable(line) for line in self.message.split("\n")]
+            click.echo(f"{self._code}: " + "\n".join(lines), err=True)
 
 
 @contextmanager

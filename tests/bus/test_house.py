@@ -106,6 +106,9 @@ def test_services_are_told_by_name_with_their_slots_and_methods() -> None:
             "replies": 0,
             "errors": 0,
             "methods": [],
+            "versions": [],
+            "pending": 0,
+            "refused": 0,
         },
         {
             "name": "text",
@@ -119,6 +122,9 @@ def test_services_are_told_by_name_with_their_slots_and_methods() -> None:
             "replies": 1,
             "errors": 0,
             "methods": ["lower", "upper"],
+            "versions": [],
+            "pending": 0,
+            "refused": 0,
         },
     ]
 
@@ -178,7 +184,7 @@ def test_a_plain_client_is_answered_without_options_along_its_route() -> None:
     assert (answer.route, answer.request_id, answer.options) == ((b"c", b"", b"via"), A, None)
 
 
-METHODS = UnknownMethod("hoot.broker has the methods status, services, workers and drain")
+METHODS = UnknownMethod("hoot.broker has the methods status, services, workers, schema, compare and drain")
 
 
 @pytest.mark.parametrize(

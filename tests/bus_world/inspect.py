@@ -1,5 +1,8 @@
 """The one place where tests look inside the core: its indexes and counts, held against what they count."""
 
+from collections import Counter
+
+from hootbus.bus.comparisons import Comparison
 from hootbus.bus.core import Core
 from hootbus.bus.lazyheap import LazyHeap
 from hootbus.bus.requests import Requests
@@ -26,10 +29,45 @@ def check(core: Core) -> None:
     assert set(requests._orphans) <= requests.services.keys()
     assert requests.open_count <= core.limits.requests
     # Dialled services are as many as the operator named.
+    check_gate(core)
     dialled = sum(worker.dialled for worker in workers.values())
     assert len(requests.services) <= core.limits.services + dialled
     assert len(workers) <= core.limits.workers + dialled
     assert len(requests._quarantine) <= core.limits.quarantined
+
+
+def check_gate(core: Core) -> None:
+    """Asserts the same of who waits, what is to be judged, and what is spoken."""
+    gate, workers = core._gate, core._roster.workers
+    inquiries = [inquiry for found in gate._inquiries.values() for inquiry in found.values()]
+    assert all(found for found in gate._inquiries.values())
+    waiting = [candidate for inquiry in inquiries for candidate in inquiry.waiting.values()]
+    assert gate._candidates == {candidate.identity: candidate for candidate in waiting}
+    assert not gate._candidates.keys() & workers.keys()
+    assert len(gate) <= core.limits.pending_workers
+    proofs = [inquiry.proof for inquiry in inquiries if inquiry.proof is not None]
+    assert {id(proof) for proof in proofs} <= {id(case) for case in (*gate._proofs, gate._on_trial)}
+    asked = [inquiry.first for inquiry in inquiries if inquiry.proof is None]
+    assert {asked_id: each for asked_id, (_, each) in gate._asked.items()} == {each.asked_id: each for each in asked}
+    compared = [*gate._questions]
+    on_trial = gate._on_trial
+    if isinstance(on_trial, Comparison) and on_trial in gate._comparisons:
+        compared.append(on_trial)
+    assert {*gate._comparisons} == {*compared}
+    assert len(gate._comparisons) == len(compared) <= core.limits.comparisons
+    of_clients = Counter(comparison.client for comparison in compared)
+    assert max(of_clients.values(), default=0) <= core.limits.comparisons_per_client
+    assert gate._comparisons._by_client.keys() == of_clients.keys()
+    held = sum(len(comparison.claim.nodes) for comparison in compared)
+    assert gate._comparisons.bytes == held <= core.limits.held_schema_bytes // 2
+    spoken = {id(worker.speaks): worker.speaks for worker in workers.values() if worker.speaks is not None}
+    kept = [version for service in core._requests.services.values() for version in service.versions]
+    assert spoken.keys() == {id(version) for version in kept}
+    for version in kept:
+        assert version.workers == sum(worker.speaks is version for worker in workers.values())
+    nodes = [each.nodes for each in kept] + [proof.claim.nodes for proof in proofs]
+    nodes += [comparison.claim.nodes for comparison in compared]
+    assert gate.held_bytes == sum(map(len, nodes)) <= core.limits.held_schema_bytes
 
 
 def _check_request(request: Request, requests: Requests, workers: dict[bytes, Worker]) -> None:
@@ -90,6 +128,7 @@ def kept(core: Core) -> dict[str, int]:
         "services": len(requests.services),
         "orphans": len(requests._orphans),
         "workers": len(core._roster.workers),
+        "pending": len(core._gate),
     }
 
 

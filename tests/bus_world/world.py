@@ -230,7 +230,7 @@ def handed(
     """The REQUEST as the worker gets it."""
     sent = message.options or NO_OPTIONS
     flags = sent.flags if message.options is not None else Flag.PLAIN
-    options = None if plain else Options(deadline_ms, flags, 0, sent.schema_id)
+    options = None if plain else Options(deadline_ms, flags, 0, sent.schema_id, fingerprint=sent.fingerprint)
     return Send(message.__replace__(route=(identity,), request_id=wire_id or message.request_id, options=options))
 
 

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from conformance.notation import options
 from fuzz.messages import BODIES, IDS, hostile_bodies, message, mutated
 from hootbus.bus.core import Core
-from hootbus.bus.effects import Effect, Publish, Send, Stop
+from hootbus.bus.effects import Effect, Judge, Publish, Send, Stop
 from hootbus.bus.inputs import (
     ConnectionLost,
     Drain,
     Input,
+    Judged,
     Malformed,
     Received,
     ServiceConnected,
@@ -24,6 +25,7 @@ from hootbus.bus.inputs import (
     Ticked,
     Undeliverable,
 )
+from hootbus.bus.judgement import Finding, Verdict
 from hootbus.bus.limits import Limits
 from hootbus.frames.malformed import MalformedMessage
 from hootbus.frames.message import parse, serialize
@@ -94,6 +96,8 @@ class World:
                     assert effect.topic.startswith(b"hoot.echo.")
                 case Stop():
                     self.stopped = True
+        if any(isinstance(effect, Judge) for effect in effects):
+            effects += self.happens(Judged(Verdict(Finding.UNSOUND, ("none",))))
         return effects
 
     def _judge(self, effect: Send) -> None:

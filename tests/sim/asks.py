@@ -5,6 +5,7 @@ import math
 import msgspec
 
 from hootbus.frames.errors import (
+    BadBody,
     BadFrame,
     BrokerStopping,
     Cancelled,
@@ -13,6 +14,7 @@ from hootbus.frames.errors import (
     HootError,
     Overloaded,
     Quarantined,
+    SchemaMismatch,
     UnknownService,
     UnsupportedContentType,
     WorkerLost,
@@ -30,12 +32,13 @@ _EXPECTED = (
     HandlerFailed,
     Overloaded,
     Quarantined,
+    SchemaMismatch,
     UnknownService,
     UnsupportedContentType,
     WorkerLost,
 )
 # Errors that say that nothing was done.
-_UNTOUCHED = (BrokerStopping, Overloaded, UnknownService)
+_UNTOUCHED = (BrokerStopping, Overloaded, SchemaMismatch, UnknownService)
 
 
 class Ask(msgspec.Struct, eq=False, kw_only=True):
@@ -58,6 +61,8 @@ class Ask(msgspec.Struct, eq=False, kw_only=True):
     length: int = 0
     # Kills every worker that starts it.
     poison: bool = False
+    # Of the types it was written with, 0 for none.
+    version: int = 0
     # Of a plain client: the addresses in front, to come back unchanged.
     addresses: tuple[bytes, ...] = ()
     starts: int = 0
@@ -141,7 +146,10 @@ class Ask(msgspec.Struct, eq=False, kw_only=True):
             raise Violation(f"{self}: {self.parts} parts of {message.options.sequence}")
 
     def _judge_error(self, error: HootError, now: float) -> None:
-        if not isinstance(error, _EXPECTED) and not (self.garbled and isinstance(error, BadFrame)):
+        unjudged = self.version and isinstance(error, BadBody) and "cannot be judged" in error.message
+        # The question whether its version is understood may have been garbled in its place.
+        garbled = (self.garbled or self.version) and isinstance(error, BadFrame)
+        if not isinstance(error, _EXPECTED) and not garbled and not unjudged:
             raise Violation(f"{self}: an error nobody should see, {error}")
         if isinstance(error, Cancelled) and not self.cancelled:
             raise Violation(f"{self}: cancelled, though nobody did: {error}")
@@ -149,6 +157,8 @@ class Ask(msgspec.Struct, eq=False, kw_only=True):
             raise Violation(f"{self}: {error}")
         if isinstance(error, UnknownService) and self.flags & Flag.WAIT and not self.garbled:
             raise Violation(f"{self}: it asked to wait, and got {error}")
+        if isinstance(error, SchemaMismatch) and not self.version:
+            raise Violation(f"{self}: it states no types, and got {error}")
         due = self.asked_at + (self.timeout if self.timeout is not None else 0.0)
         if isinstance(error, DeadlineExceeded) and now < due - EPSILON_S:
             raise Violation(f"{self}: too early by {due - now:.4f} s: {error}")

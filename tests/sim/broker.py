@@ -4,8 +4,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from hootbus.bus.core import Core
-from hootbus.bus.effects import Note, Publish, Send, Stop
-from hootbus.bus.inputs import ConnectionLost, Drain, Input, Malformed, Received, Ticked, Undeliverable
+from hootbus.bus.effects import Judge, Note, Publish, Send, Stop
+from hootbus.bus.inputs import ConnectionLost, Drain, Input, Judged, Malformed, Received, Ticked, Undeliverable
+from hootbus.bus.judgement import Case, Finding, Verdict
 from hootbus.frames.buffer import Frames
 from hootbus.frames.malformed import MalformedMessage
 from hootbus.frames.message import Message, parse, serialize
@@ -15,12 +16,17 @@ from sim.clock import Alarm
 from sim.indexes import check_core
 from sim.ledger import Ledger
 from sim.network import Line, brief
+from sim.versions import judge
 from sim.violation import Violation
 
 if TYPE_CHECKING:
     from sim.world import World
 
 _GOODBYE_S: Final = 0.3
+_JUDGING_S: Final = 0.3
+# Of judgements in a storm.
+_DIES: Final = 0.03
+_TAKES_TOO_LONG: Final = 0.03
 
 
 class SimBroker:
@@ -100,6 +106,8 @@ class SimBroker:
                     self._outgoing.append(effect.message)
                 case Note():
                     self.world.note(self.name, partial("{} {}".format, effect.event, effect.facts))
+                case Judge():
+                    self._judge(effect.case)
                 case Stop():
                     self._stop()
                 case Publish():
@@ -110,6 +118,22 @@ class SimBroker:
             self.world.clock.after(self.world.random.choice((0.0, 0.0, 0.001, 0.01)), self._flush)
         if self.alive:
             self._alarm.set(self.core.wake_at())
+
+    def _judge(self, case: Case) -> None:
+        types = self.world.types
+        chance = types.random() if self.world.stormy else 1.0
+        if chance < _DIES:
+            verdict = Verdict(Finding.UNJUDGED, ("the judge has died over it",))
+        elif chance < _DIES + _TAKES_TOO_LONG:
+            verdict = Verdict(Finding.TOO_LONG, ("it takes too long",))
+        else:
+            verdict = judge(case)
+        self.world.note(self.name, lambda: f"has judged {case.claim.nodes!r}: {verdict.finding}")
+        self.world.clock.after(types.random() * _JUDGING_S, lambda: self._judged(verdict))
+
+    def _judged(self, verdict: Verdict) -> None:
+        if self.alive:
+            self._handle(Judged(verdict))
 
     def _flush(self) -> None:
         self._flush_due, self._flushing = False, True
@@ -161,7 +185,10 @@ class SimBroker:
     def busy(self) -> bool:
         """Whether anybody owes anybody anything."""
         core = self.core
-        return bool(core._requests.open_count or any(worker.in_flight for worker in core._roster.workers.values()))
+        gate = core._gate
+        waiting = len(gate) + len(gate._questions) + (gate._on_trial is not None)
+        in_flight = any(worker.in_flight for worker in core._roster.workers.values())
+        return bool(core._requests.open_count or waiting or in_flight)
 
     def check_idle(self) -> None:
         """When everything has settled nothing may be left."""

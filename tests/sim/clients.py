@@ -1,5 +1,6 @@
 """Those who ask: a client of ours with its callers, and a plain HOOT01 client."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hootbus.frames.message import Message
@@ -11,6 +12,7 @@ from hootbus.workers.session import Call, Closed, Effect, Linked, Outcome, Part,
 from sim.asks import Ask
 from sim.network import Line, brief
 from sim.peers import Peer, SessionPeer
+from sim.versions import TYPE, comparison, fingerprint
 from sim.violation import Violation
 
 if TYPE_CHECKING:
@@ -52,6 +54,9 @@ class SimClient(SessionPeer):
             flags=ask.flags,
             timeout=ask.timeout,
             command=Command.HEARTBEAT if ask.ping else Command.REQUEST,
+            schema_id=TYPE if ask.version else 0,
+            fingerprint=fingerprint(ask.version) if ask.version else 0,
+            comparison=partial(comparison, ask.service, ask.version) if ask.version else None,
         )
         self.carry_out(self.client.request(call, self.world.clock.now))
 

@@ -1,5 +1,6 @@
 """The core's counts and indexes, computed anew from what they count."""
 
+from bus_world.inspect import check_gate
 from hootbus.bus.core import Core
 from hootbus.bus.requests import Requests
 from hootbus.bus.state import Phase, Request, Worker
@@ -23,6 +24,7 @@ def check_core(core: Core, now: float) -> None:
     for worker in workers.values():
         _check_worker(worker, requests)
     _check_services(requests, workers)
+    check_gate(core)
     _check_bounds(core)
     if core._stopped:
         return

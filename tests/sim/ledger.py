@@ -9,13 +9,14 @@ from hootbus.bus.limits import Limits
 from hootbus.frames.errors import Quarantined, WorkerLost
 from hootbus.frames.malformed import MalformedMessage
 from hootbus.frames.message import Message
-from hootbus.frames.protocol import Command, ContentType, Flag
+from hootbus.frames.protocol import COMPARE, WORKER_SCHEMA, Command, ContentType, Flag
 from hootbus.workers.failure import error_of
 from sim.asks import EPSILON_S, Asks
 from sim.violation import Violation
 
 # How late the broker's tick may be.
 LATE_S: Final = 0.02
+_JUDGED_S: Final = 60.0
 
 
 class Owed(msgspec.Struct, eq=False):
@@ -47,6 +48,8 @@ class Ledger:
         # Of registered workers: the id of their READY, their slots, and what they owe replies for.
         self._ready: dict[bytes, bytes] = {}
         self._slots: dict[bytes, int] = {}
+        # Who was told that it is in; until then it gets nothing but the question for its schema.
+        self._welcome: set[bytes] = set()
         self._handed: dict[bytes, dict[bytes, Message]] = {}
         self._draining: set[bytes] = set()
         # Of workers whose connection is gone, whose own goodbye may still come.
@@ -68,6 +71,7 @@ class Ledger:
             self._draining.discard(identity)
             self._unreachable.pop(identity, None)
             self._ready[identity] = message.request_id
+            self._welcome.discard(identity)
             self._slots[identity] = slots
             self._handed[identity] = {}
         elif message.command is Command.DISCONNECT and message.options and message.options.deadline_ms:
@@ -97,6 +101,9 @@ class Ledger:
         key = message.route[0], message.request_id
         one_way = options is not None and bool(options.flags & Flag.ONE_WAY)
         timeout = options.deadline_ms / 1000 if options and options.deadline_ms else self._limits.request_timeout_s
+        if message.service == COMPARE:
+            # The judge takes his time, with one after the other; the client has a clock of its own.
+            timeout = _JUDGED_S
         before = self._owed.get(key)
         if before is None or one_way:
             partials = options is not None and bool(options.flags & Flag.PARTIALS)
@@ -122,6 +129,8 @@ class Ledger:
             case Command.DISCONNECT:
                 self._forget(identity)
             case Command.HEARTBEAT:
+                if message.request_id == self._ready.get(identity):
+                    self._welcome.add(identity)
                 if (message.content_type is ContentType.EMPTY) != (message.options is None):
                     raise Violation(f"a heartbeat that tells a plain peer an instance, or one of ours none: {message}")
             case _:
@@ -147,6 +156,12 @@ class Ledger:
 
     def _hand(self, identity: bytes, message: Message, now: float) -> None:
         who = identity[:4].hex()
+        if message.service == WORKER_SCHEMA:
+            if identity in self._welcome or identity not in self._ready:
+                raise Violation(f"{who}, which is in or is no worker, is asked for its schema")
+            return
+        if not self._plain(identity) and identity not in self._welcome:
+            raise Violation(f"{who} gets work before it is in: {message}")
         handed = self._handed.get(identity)
         if handed is None:
             raise Violation(f"a REQUEST for {who}, which is no worker (any more): {message}")
@@ -174,7 +189,7 @@ class Ledger:
 
     def left(self, message: Message) -> None:
         """The socket took it."""
-        if message.command is Command.REQUEST:
+        if message.command is Command.REQUEST and message.service != WORKER_SCHEMA:
             ask = self._asks.all[message.traceparent]
             owed = self._owed.get((ask.identity, ask.request_id))
             if owed is not None:
@@ -185,7 +200,7 @@ class Ledger:
         """The socket did not take it; said before the core hears of it."""
         identity = message.route[0]
         handed = self._handed.get(identity, {})
-        if message.command is Command.REQUEST:
+        if message.command is Command.REQUEST and message.service != WORKER_SCHEMA:
             if handed.get(message.request_id) is message:
                 del handed[message.request_id]
             ask = self._asks.all[message.traceparent]
@@ -205,6 +220,7 @@ class Ledger:
     def _forget(self, identity: bytes) -> None:
         self._ready.pop(identity, None)
         self._slots.pop(identity, None)
+        self._welcome.discard(identity)
         self._handed.pop(identity, None)
 
     def check(self, now: float) -> None:

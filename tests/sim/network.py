@@ -172,7 +172,9 @@ class Network:
     def _copied(self, line: Line, frames: Frames) -> None:
         message = parse(frames)
         if message.command is Command.REQUEST:
-            self._asks.all[message.traceparent].copies += 1
+            # One without a token is the broker's or a session's own question.
+            if message.traceparent:
+                self._asks.all[message.traceparent].copies += 1
         elif message.command is Command.REPLY and (ask := self._asks.find(line.identity, message.request_id)):
             ask.echoes += 1
 

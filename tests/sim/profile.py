@@ -75,6 +75,7 @@ def draw(random: Random) -> Profile:
             lost_after_s=random.choice((1.5, 2.5, 60.0)),
             suspect_after_s=random.choice((1.2, 2.0)),
             linger_s=LINGER_S,
+            schema_timeout_s=1.0,
         ),
         peer=PeerLimits(
             requests=random.choice((4, 20)) if tight else 100_000,
@@ -83,5 +84,6 @@ def draw(random: Random) -> Profile:
             retries=random.choice((0, 2, 4)),
             # A little later than the broker's, whose word comes first if it comes.
             request_timeout_s=REQUEST_TIMEOUT_S + 1.0,
+            comparison_timeout_s=REQUEST_TIMEOUT_S,
         ),
     )

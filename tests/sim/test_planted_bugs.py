@@ -5,11 +5,14 @@ from typing import Final, TypeAlias
 
 import pytest
 
+from hootbus.bus.gate import Candidate, Gate
 from hootbus.bus.requests import Requests
 from hootbus.bus.roster import Roster
 from hootbus.bus.state import Phase, Queue, Request, Service, Worker
+from hootbus.bus.versions import Version, Versions
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import Flag
+from hootbus.schemas import Registration
 from hootbus.workers.client_session import ClientSession, Pending
 from hootbus.workers.session import Effect, Outcome
 from hootbus.workers.worker_session import WorkerSession
@@ -175,8 +178,58 @@ def _more_handlers_than_slots(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(WorkerSession, "_orphan_all", orphan_all)
 
 
+def _versions_are_not_looked_at_again(patch: pytest.MonkeyPatch) -> None:
+    right = Requests.accept
+
+    def accept(self: Requests, message: Message, service: Service, now: float) -> None:
+        right(self, message, service, now)
+        for request in service.queue.values():
+            # As if it had been accepted under whatever there will be.
+            request.__class__ = _Ageless
+
+    class _Ageless(Request):
+        @property
+        def epoch(self) -> int:
+            return self.service.versions.epoch
+
+        @epoch.setter
+        def epoch(self, value: int) -> None:
+            pass
+
+    patch.setattr(Requests, "accept", accept)
+
+
+def _any_version_is_understood(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Versions, "objection", lambda self, frame, options: None)
+
+
+def _who_waits_is_in(patch: pytest.MonkeyPatch) -> None:
+    right = Gate.come
+
+    def come(self: Gate, message: Message, registration: Registration, now: float) -> None:
+        right(self, message, registration, now)
+        candidate = self.find(message.route[0])
+        if candidate is not None:
+            self.leave(candidate, now)
+            self.admit(candidate, Version(candidate.inquiry.methods, b"", (("", ""),)), now)
+
+    patch.setattr(Gate, "come", come)
+
+
+def _verdicts_are_for_whoever_is_first(patch: pytest.MonkeyPatch) -> None:
+    right = Gate.leave
+
+    def leave(self: Gate, candidate: Candidate, now: float) -> None:
+        inquiry, proof = candidate.inquiry, candidate.inquiry.proof
+        right(self, candidate, now)
+        if inquiry.waiting and proof is not None:
+            inquiry.proof = proof
+
+    patch.setattr(Gate, "leave", leave)
+
+
 PLANTS: Final[dict[Plant, str]] = {
-    _late_reply_frees_no_slot: "3 slots and 4 requests",
+    _late_reply_frees_no_slot: "3 slots and 4 requests|all is quiet, and the core has",
     _retries_what_may_run_once: "is (handed out|not idempotent and was started) 2 times",
     _hands_out_what_is_too_late: "after its deadline",
     _late_replies_are_outcomes_too: "outcome number 2",
@@ -188,10 +241,14 @@ PLANTS: Final[dict[Plant, str]] = {
     _who_cannot_be_reached_is_lost_with_what_never_left: "and never left for any|is quarantined, and was at",
     _goodbyes_are_strikes: "is quarantined, and was at [01] deaths",
     _struck_requests_share_a_worker: "requests that have been through a death",
-    _workers_that_know_nothing_get_work: "which is no worker|all is quiet, and the core has",
+    _workers_that_know_nothing_get_work: "which is no worker|before it is in|all is quiet, and the core has",
     _cancels_nobody_hears_of: "the broker is silent",
     _gaps_in_streams_go_unseen: "part",
     _more_handlers_than_slots: "handlers in",
+    _versions_are_not_looked_at_again: "is started by",
+    _any_version_is_understood: "is started by",
+    _who_waits_is_in: "is started by|AssertionError",
+    _verdicts_are_for_whoever_is_first: "AssertionError",
 }
 
 

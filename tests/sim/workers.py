@@ -5,17 +5,18 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from hootbus.frames.errors import Cancelled, HandlerFailed, HootError, Overloaded
+from hootbus.frames.errors import BadBody, Cancelled, HandlerFailed, HootError, Overloaded, SchemaMismatch
 from hootbus.frames.message import Message
-from hootbus.frames.protocol import Command, ContentType, Flag
+from hootbus.frames.protocol import WORKER_SCHEMA, Command, ContentType, Flag
 from hootbus.schemas import Registration, write_registration
 from hootbus.workers.failure import error_body
 from hootbus.workers.link import LinkState
-from hootbus.workers.session import Abort, Body, Closed, Effect, Linked, Start, Waiting
+from hootbus.workers.session import Abort, Body, Closed, Effect, Linked, Refused, Start, Waiting
 from hootbus.workers.worker_session import WorkerSession
 from sim.asks import Ask
 from sim.clock import Action
 from sim.peers import Peer, SessionPeer
+from sim.versions import LIE, go_together, method, nodes
 from sim.violation import Violation
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ class Handlers:
         slots: int,
         finish: Callable[[bytes, Body | HootError], None],
         partial: Callable[[bytes, Body], None],
+        version: int = 0,
     ) -> None:
+        self._version = version
         self._peer = peer
         self._world = peer.world
         self._slots = slots
@@ -56,6 +59,8 @@ class Handlers:
         """A handler begins."""
         ask = self._world.asks.all[message.traceparent]
         ask.started()
+        if ask.version and self._version and not go_together(ask.version, self._version):
+            raise Violation(f"{ask} of version {ask.version} is started by {self._peer.name} of {self._version}")
         if message.request_id in self.jobs:
             raise Violation(f"{ask}: started under an id that runs already")
         streams = message.options is not None and message.options.flags & Flag.PARTIALS
@@ -117,17 +122,20 @@ class SimWorker(SessionPeer):
     def __init__(self, world: "World", name: str, service: bytes, slots: int, identity: bytes = b"") -> None:
         super().__init__(world, name, identity or b"W" + world.new_bytes(15))
         self.slots = slots
-        registration = Registration(worker_id=self.identity, name=name, slots=slots)
+        self.version = version = world.draw_version()
+        methods = (method(version),) if version else ()
+        registration = Registration(worker_id=self.identity, name=name, slots=slots, methods=methods)
         self.worker = WorkerSession(
             service,
             slots=slots,
             registration=lambda request_id: write_registration(request_id, registration),
+            schema=self._schema,
             new_id=lambda: world.new_bytes(16),
             random=world.random.random,
             now=world.clock.now,
             limits=world.profile.peer,
         )
-        self._handlers = Handlers(self, slots, self._finish, self._partial)
+        self._handlers = Handlers(self, slots, self._finish, self._partial, version)
         self.begin(self.worker)
 
     @property
@@ -153,8 +161,21 @@ class SimWorker(SessionPeer):
             self._handlers.abort(effect.request_id)
         elif isinstance(effect, Closed):
             self.die(orderly=True)
+        elif isinstance(effect, Refused):
+            if not self.version or not isinstance(effect.error, SchemaMismatch | BadBody):
+                raise Violation(f"{self.name} is refused: {effect.error}")
         elif not isinstance(effect, Linked | Waiting):
             raise Violation(f"{self.name}: {effect}")
+
+    def _schema(self) -> bytes:
+        lies = self.world.stormy and self.world.types.random() < 0.05
+        return LIE if lies else nodes(self.version)
+
+    def send(self, message: Message) -> None:
+        if message.service == WORKER_SCHEMA and self.world.stormy and self.world.types.random() < 0.05:
+            self.world.note(self.name, lambda: "keeps its schema to itself")
+        else:
+            super().send(message)
 
     def _finish(self, request_id: bytes, result: Body | HootError) -> None:
         self.carry_out(self.worker.finish(request_id, result, self.world.clock.now))

@@ -17,6 +17,7 @@ from sim.clients import PlainClient, SimClient
 from sim.clock import Clock
 from sim.network import Network
 from sim.profile import LINGER_S, REQUEST_TIMEOUT_S, draw
+from sim.versions import AGREED, VERSIONS
 from sim.violation import Trace, Violation
 from sim.workers import PlainWorker, SimWorker
 
@@ -36,6 +37,9 @@ class World:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.random = Random(seed)
+        # By itself, so that the other stories of a seed do not depend on it.
+        self.types = Random(f"types of {seed}")
+        self.typed = self.types.random() < 0.5
         self.profile = draw(self.random)
         self.clock = Clock()
         self.asks = Asks()
@@ -71,6 +75,12 @@ class World:
     def new_bytes(self, count: int) -> bytes:
         """Random bytes."""
         return self.random.randbytes(count)
+
+    def draw_version(self) -> int:
+        """A version of the services' types, 0 where they have none."""
+        if not self.typed:
+            return 0
+        return self.types.choice(VERSIONS) if self.stormy else AGREED
 
     def lateness(self) -> float:
         """How late a timer is."""
@@ -126,6 +136,10 @@ class World:
             self._start_broker()
         for peer in self._peers():
             peer.wake()
+        for worker in list(self.workers.values()):
+            if isinstance(worker, SimWorker) and worker.alive and worker.version not in (0, AGREED):
+                # One that all others have to go with would keep them out.
+                worker.die()
         for line in list(network.lines):
             line.full_until = 0.0
             if self.profile.hostile:
@@ -220,6 +234,7 @@ class World:
             attachments=2 if self.stormy and not plain and random.random() < 0.1 else 0,
             length=random.randint(0, 6),
             poison=poison,
+            version=0 if plain or kind else self.draw_version(),
             addresses=random.choice(((), (b"",), (b"far", b""))) if plain else (),
         )
         self.asks.add(ask)

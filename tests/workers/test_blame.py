@@ -62,7 +62,8 @@ def offer() -> Worker:
 
     @worker.method
     def returns_another(request: Request) -> StructReader:
-        return read_capnp(OUT_OF_BOUNDS, AudioClip)
+        clip: StructReader = read_capnp(OUT_OF_BOUNDS, AudioClip)
+        return clip
 
     @worker.method
     def peak(clip: AudioClip) -> object:  # type: ignore[valid-type]  # as above

@@ -1,6 +1,7 @@
 """A worker's methods: what their signatures mean, and which one a request asks for."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,6 +11,9 @@ from hootbus.frames.errors import BadBody, HootError, UnknownMethod
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import Command, ContentType
 from hootbus.schemas import standard, write_capnp
+from hootbus.schemas.compiling import compile_files
+from hootbus.schemas.fingerprint import fingerprint_of
+from hootbus.schemas.structs import SchemaStruct
 from hootbus.workers import Request, Worker
 from hootbus.workers.execution import request_of
 from hootbus.workers.handler import Handler, Kind, Methods, inspect_handler
@@ -123,7 +127,10 @@ def test_a_capnp_annotation_gives_a_reader_and_tells_the_types() -> None:
     message.samples = [1.0, 3.0, 2.0]
     assert found.takes is AudioClip
     assert found.returns is AudioClip
-    assert found.takes_id == found.returns_id != 0
+    assert found.takes is not None
+    stated = found.stated()
+    assert stated.request_type == stated.reply_type != 0
+    assert stated.request_fingerprint == stated.reply_fingerprint == fingerprint_of(found.takes)
     assert found.call(asked(ContentType.CAPNPROTO, write_capnp(message))) == 3.0
 
 
@@ -193,3 +200,29 @@ def test_slots_follow_from_the_methods() -> None:
     worker.method(items)
     assert worker.slots == 4
     assert Worker("text", slots=9).slots == 9
+
+
+def test_two_versions_of_a_type_are_not_offered_by_one_service(tmp_path: Path) -> None:
+    """The broker is shown one schema: the method with the other version would not be what it states."""
+    tone = "@0xdb8db2f1bd2bd0b0; struct Tone @0xdb8db2f1bd2bd0b1 {{ hertz @0 :Float32; {} }}"
+    versions = []
+    for name, more in (("old", ""), ("new", "gain @1 :Float32;"), ("again", "")):
+        path = tmp_path / f"{name}.capnp"
+        path.write_text(tone.format(more))
+        versions.append(SchemaStruct(compile_files([path]), 0xDB8DB2F1BD2BD0B1))
+    old, new, again = versions
+
+    worker = Worker("tones")
+    worker.method(typed("play", old))
+    worker.method(typed("record", again))
+    with pytest.raises(ValueError, match=r"the method 'stop': Tone is in two versions"):
+        worker.method(typed("stop", new))
+    worker.method(plain)
+
+
+def typed(name: str, struct: SchemaStruct) -> Callable[..., Any]:
+    def function(message: object) -> None: ...
+
+    function.__name__ = name
+    function.__annotations__["message"] = struct
+    return function

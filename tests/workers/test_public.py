@@ -7,12 +7,18 @@ PROGRAMS = {
     "AsyncClient",
     "Client",
     "Event",
+    "Hello",
+    "HelloAck",
     "Publisher",
     "Reply",
     "Request",
     "Response",
     "Subscriber",
     "Worker",
+    "agree",
+    "anegotiate",
+    "negotiate",
+    "speak_majors",
 }
 
 

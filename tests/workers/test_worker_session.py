@@ -11,7 +11,7 @@ from hootbus.frames.errors import (
 )
 from hootbus.frames.message import Message
 from hootbus.frames.options import NO_OPTIONS, Options
-from hootbus.frames.protocol import Command, ContentType, Flag
+from hootbus.frames.protocol import WORKER_SCHEMA, Command, ContentType, Flag
 from hootbus.schemas import read_error, write_error, write_error_json
 from hootbus.workers.limits import Limits
 from hootbus.workers.link import LinkState
@@ -51,6 +51,7 @@ class World:
             b"text",
             slots=2,
             registration=lambda request_id: b"I am " + request_id,
+            schema=lambda: b"nodes",
             new_id=self.new_id,
             random=lambda: 0.5,
             now=self.now,
@@ -412,3 +413,12 @@ def test_an_error_that_cannot_be_told_frees_its_slot_all_the_same() -> None:
     world.hear(request())
     error = HandlerFailed(None)  # type: ignore[arg-type]  # a program's mistake
     assert world.finish(result=error) == [failed(HandlerFailed("its outcome cannot be told: AttributeError"))]
+
+
+def test_its_schema_is_told_at_once_also_before_it_is_in_and_with_all_slots_taken() -> None:
+    question = Message((), Command.REQUEST, ContentType.EMPTY, C, WORKER_SCHEMA, options=NO_OPTIONS)
+    answer = Message((), Command.REPLY, ContentType.CAPNPROTO, C, WORKER_SCHEMA, body=b"nodes", options=NO_OPTIONS)
+    world = World()
+    world.step(Connected())
+    assert world.hear(question) == [Send(answer)]
+    assert len(world.session) == 0
