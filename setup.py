@@ -21,6 +21,7 @@ COMPILED: Final = (
     "bus/roster.py",
     "bus/state.py",
     "bus/tally.py",
+    "bus/versions.py",
     "frames/deadlines.py",
     "frames/message.py",
     "frames/options.py",

@@ -15,3 +15,14 @@ struct AudioFeatures {
   tempoBpm @4 :Float32;  # 0: no beat found
   sampleCount @5 :UInt64;
 }
+
+interface Audio {
+  analyse @0 AudioClip -> AudioFeatures;
+  # What is heard in a clip.
+
+  peak @1 AudioClip -> (peak :Float32);
+  # The largest magnitude in a clip; as little work as can be done with samples.
+
+  bodies @2 () -> (pid :UInt32, inPlace :UInt64, copied :UInt64);
+  # How many bodies the process has read where they lay, and how many it had to copy first.
+}

@@ -122,17 +122,18 @@ struct CounterModel {
 }
 
 interface Prover {
-  # The service. On the bus its methods are `prover/embed` and so on; a request's struct is the body.
-  embed @0 (request :EmbeddingRequest) -> (response :EmbeddingResponse);
-  rank @1 (request :RankingRequest) -> (response :RankingResponse);
+  # The service. On the bus its methods are `prover/embed` and so on, and their structs the bodies.
 
-  # The tactics that apply to the first goal, the best first. On the bus each suggestion is a partial reply.
+  embed @0 EmbeddingRequest -> EmbeddingResponse;
+  rank @1 RankingRequest -> RankingResponse;
+
   suggest @2 (state :ProofState, sink :SuggestionSink) -> stream;
+  # The tactics that apply to the first goal, the best first. On the bus each suggestion is a partial reply.
 
+  refute @3 RefutationRequest -> CounterModel;
   # Searches for a counter-model until there is one, which for a theorem is never: give it a deadline, or cancel it.
-  refute @3 (request :RefutationRequest) -> (model :CounterModel);
 }
 
 interface SuggestionSink {
-  put @0 (suggestion :Suggestion) -> stream;
+  put @0 Suggestion -> stream;
 }

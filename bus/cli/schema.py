@@ -1,4 +1,4 @@
-"""`hoot schema convert | dump | canonical`: Cap'n Proto messages in files and pipes."""
+"""`hoot schema convert | dump | canonical`, and the group of all: Cap'n Proto messages in files and pipes."""
 
 import os
 import sys
@@ -8,7 +8,9 @@ from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from hootbus.bus.cli.bodies import struct_type
+from hootbus.bus.cli.evolution import check, fingerprint
 from hootbus.bus.cli.forms import FORMS, READABLE, SEGMENTED, SINGLE, conversion, fail, read_messages, written
+from hootbus.bus.cli.generate import gen
 from hootbus.bus.cli.output import print_json_line
 from hootbus.bus.cli.results import STDOUT, output_option, result_file
 from hootbus.bus.cli.settings import Failed, json_option, setting
@@ -33,6 +35,8 @@ Examples:
   hoot schema dump --schema clip.capnp:Clip message.bin
   hoot schema convert json:binary --schema clip.capnp:Clip clip.json -o clip.bin
   hoot schema canonical clip.bin | sha256sum
+  hoot schema gen clip.capnp -o .
+  hoot schema check HEAD:schemas schemas
 """
 _CONVERT_EPILOG: Final = f"""\b
 Forms, as the capnp tool names them:
@@ -107,7 +111,12 @@ _input_argument = click.argument("source", metavar="[INPUT]", type=click.File("r
 
 @click.group(epilog=_EPILOG)
 def schema() -> None:
-    """Cap'n Proto messages in files and pipes: look at them, convert them."""
+    """Cap'n Proto messages and schemas: look at them, convert them, compare them, generate Python."""
+
+
+schema.add_command(check)
+schema.add_command(fingerprint)
+schema.add_command(gen)
 
 
 @schema.command(epilog=_CONVERT_EPILOG)

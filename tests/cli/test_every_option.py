@@ -19,7 +19,10 @@ ARGUMENTS: Final = {
     "worker": ["program:worker"],
     "call": ["text/upper"],
     "publish": ["jobs.done"],
+    "schema check": [str(SCHEMA), str(SCHEMA)],
     "schema convert": ["binary:packed"],
+    "schema fingerprint": [str(SCHEMA)],
+    "schema gen": [str(SCHEMA)],
 }
 # For each flag what it may be, and what it may not be (None where any text will do).
 VALUES: Final[dict[str, tuple[str, str | None]]] = {
@@ -31,6 +34,7 @@ VALUES: Final[dict[str, tuple[str, str | None]]] = {
     "count": ("3", "0"),
     "default-service": ("text", None),
     "depth": ("3", "0"),
+    "describe": ("true", "nonsense"),
     "drain-timeout": ("3", "-1"),
     "flat": ("true", "nonsense"),
     "hootenanny-events": ("tcp://127.0.0.1:1", None),
@@ -48,6 +52,7 @@ VALUES: Final[dict[str, tuple[str, str | None]]] = {
     "segment-size": ("3", "0"),
     "short": ("true", "nonsense"),
     "stream": ("true", "nonsense"),
+    "strict": ("true", "nonsense"),
     "timeout": ("7", "nan"),
     "verbose": ("1", "nonsense"),
     "wait": ("true", "nonsense"),

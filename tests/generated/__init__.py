@@ -1,0 +1,1 @@
+"""Golden modules of `odd.capnp` and `other.capnp`: `hoot schema gen tests/generated/*.capnp -o tests/generated`."""
