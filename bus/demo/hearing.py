@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+from hootbus.workers.standard.demo_types import AudioFeatures
 
 _WINDOW: Final = 2048
 _HOP: Final = 256
@@ -22,29 +23,18 @@ _SILENCE: Final = 1e-9
 Samples = NDArray[np.float32]
 
 
-class Features(msgspec.Struct, frozen=True, rename="camel"):
-    """What was heard. Named as the fields of `AudioFeatures` in demo.capnp; `tempo_bpm` 0 means no beat found."""
-
-    title: str
-    peak: float
-    rms: float
-    centroid_hz: float
-    tempo_bpm: float
-    sample_count: int
-
-
-def hear(title: str, sample_rate: int, samples: Samples, progress: Callable[[float], None]) -> Features:
+def hear(title: str, sample_rate: int, samples: Samples, progress: Callable[[float], None]) -> AudioFeatures:
     """Listens to mono samples; `progress` is told the part done, from 0 to 1."""
     if not len(samples):
-        return Features(title, 0.0, 0.0, 0.0, 0.0, 0)
+        return AudioFeatures(title=title)
     brightness, onsets = _spectrum(samples, sample_rate, progress)
-    return Features(
+    return AudioFeatures(
         title=title,
         peak=float(np.max(np.abs(samples))),
         rms=float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))),
-        centroid_hz=brightness,
-        tempo_bpm=_tempo(onsets, sample_rate / _HOP),
-        sample_count=len(samples),
+        centroidHz=brightness,
+        tempoBpm=_tempo(onsets, sample_rate / _HOP),
+        sampleCount=len(samples),
     )
 
 

@@ -1,26 +1,27 @@
 """The demo itself: a broker, two workers, a subscriber and a client, each thing done once for real and counted."""
 
-import math
+import asyncio
 import os
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Awaitable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 import numpy as np
 
-from hootbus.bus.demo.hearing import Features
 from hootbus.bus.demo.wav import Clip
 from hootbus.bus.lifeline import Lifeline
 from hootbus.bus.processes import HootProcess
 from hootbus.frames.address import parse_address
-from hootbus.schemas import CapnpBody, read_broadcast, standard, write_json, write_struct
-from hootbus.workers import Client, Event, Reply, Subscriber
+from hootbus.schemas import CapnpBody, read_broadcast, write_json, write_struct
+from hootbus.workers import AsyncClient, Event, Subscriber
+from hootbus.workers.standard.demo_bus import AsyncAudioClient
+from hootbus.workers.standard.demo_capnp import AudioClip
+from hootbus.workers.standard.demo_types import Audio, AudioFeatures
 
 _WORKER: Final = "hootbus.bus.demo.worker:worker"
 _WORKERS: Final = 2
@@ -31,8 +32,8 @@ _SLICE_MAX: Final = 4096
 _PATIENCE_S: Final = 10.0
 _POLL_S: Final = 0.1
 _MS_PER_S: Final = 1000.0
-# The reply's fields are Float32 in Cap'n Proto, and Float64 in JSON.
-_SAME: Final = 1e-5
+
+T = TypeVar("T")
 
 
 class DemoFailed(Exception):
@@ -62,7 +63,7 @@ class Piece(msgspec.Struct, frozen=True):
     capnp_ms: float
     json_bytes: int
     json_ms: float
-    features: Features
+    features: AudioFeatures
     same_as_json: bool
 
 
@@ -119,24 +120,29 @@ def run(clips: list[Clip], screen: Screen) -> Report:
         )
         pids = [workers.ready()["pid"] for _ in range(_WORKERS)]
         screen.say(f"workers  pids {', '.join(map(str, pids))}, service audio")
-        client = stack.enter_context(Client(bus))
-        return _Client(client, screen, audience, bus).run(clips, len(pids))
+        return asyncio.run(_asked(clips, len(pids), screen, audience, bus))
+
+
+async def _asked(clips: list[Clip], workers: int, screen: Screen, audience: "_Audience", address: str) -> Report:
+    async with AsyncClient(address) as bus:
+        return await _Client(bus, screen, audience, address).run(clips, workers)
 
 
 class _Client:
     """What the client asks, in order."""
 
-    def __init__(self, client: Client, screen: Screen, audience: "_Audience", bus: str) -> None:
-        self._client = client
+    def __init__(self, bus: AsyncClient, screen: Screen, audience: "_Audience", address: str) -> None:
+        self._bus = bus
+        self._audio = AsyncAudioClient(bus)
         self._screen = screen
         self._audience = audience
-        self._bus = bus
+        self._address = address
 
-    def run(self, clips: list[Clip], workers: int) -> Report:
-        pieces = self._pieces(clips)
-        slices = self._slices(clips[0])
+    async def run(self, clips: list[Clip], workers: int) -> Report:
+        pieces = await self._pieces(clips)
+        slices = await self._slices(clips[0])
         seen = self._audience.wait_for(results=2 * len(clips))
-        counted = self._count(len(clips) + slices.requests, workers)
+        counted = await self._count(len(clips) + slices.requests, workers)
         ok = (
             all(piece.same_as_json for piece in pieces)
             and slices.correct
@@ -144,21 +150,21 @@ class _Client:
             and counted.in_place == counted.sent
             and counted.copied == 0
         )
-        return Report(bus=self._bus, pieces=pieces, slices=slices, events=seen, bodies=counted, ok=ok)
+        return Report(bus=self._address, pieces=pieces, slices=slices, events=seen, bodies=counted, ok=ok)
 
-    def _pieces(self, clips: list[Clip]) -> list[Piece]:
+    async def _pieces(self, clips: list[Clip]) -> list[Piece]:
         """Every clip as Cap'n Proto, all at once; then as JSON."""
         self._screen.say("the clips as Cap'n Proto, their samples as List(Float32)")
         bodies = [_as_capnp(clip) for clip in clips]
-        answers = self._ask_all(bodies)
+        answers = await _timed(self._audio.analyse(body) for body in bodies)
         self._screen.say("the same clips as JSON")
         spelled = [_as_json(clip) for clip in clips]
-        spelled_answers = self._ask_all(spelled)
+        spelled_answers = await _timed(self._bus.call("audio/analyse", body) for body in spelled)
         pieces = []
-        for clip, body, text, (reply, took_s), (json_reply, json_took_s) in zip(
+        for clip, body, text, (answer, took_s), (reply, json_took_s) in zip(
             clips, bodies, spelled, answers, spelled_answers, strict=True
         ):
-            features = _read(reply)
+            features = AudioFeatures.from_capnp(answer)
             pieces.append(
                 Piece(
                     title=clip.title,
@@ -169,59 +175,42 @@ class _Client:
                     json_bytes=len(write_json(text)),
                     json_ms=round(json_took_s * _MS_PER_S, 2),
                     features=features,
-                    same_as_json=_same(features, json_reply.json(Features)),
+                    same_as_json=reply.json(AudioFeatures) == features,
                 )
             )
         return pieces
 
-    def _ask_all(self, bodies: Sequence[object]) -> list[tuple[Reply, float]]:
-        """The replies, and the seconds that each took."""
-        started = time.perf_counter()
-        ended: dict[int, float] = {}
-
-        def note(number: int, _: "Future[Reply]") -> None:
-            ended[number] = time.perf_counter() - started
-
-        futures = []
-        for number, body in enumerate(bodies):
-            future = self._client.submit("audio/analyse", body)
-            future.add_done_callback(lambda done, number=number: note(number, done))  # type: ignore[misc]  # mypy knows no defaults of lambdas
-            futures.append(future)
-        replies = [future.result() for future in futures]
-        return [(reply, ended[number]) for number, reply in enumerate(replies)]
-
-    def _slices(self, clip: Clip) -> Slices:
+    async def _slices(self, clip: Clip) -> Slices:
         """Pieces of a clip, of many lengths, all in flight at once; every answer is checked."""
         lengths = [1 + number * _SLICE_STEP % _SLICE_MAX for number in range(_SLICES)]
         parts = [clip.samples[: min(length, len(clip.samples))] for length in lengths]
         self._screen.say(f"{len(parts)} slices of {min(lengths)} to {max(lengths)} samples, all in flight at once")
         bodies = [_as_capnp(Clip("slice", clip.sample_rate, part)) for part in parts]
         started = time.perf_counter()
-        futures = [self._client.submit("audio/peak", body) for body in bodies]
-        peaks = [future.result().json()["peak"] for future in futures]
+        answers = await asyncio.gather(*(self._audio.peak(body) for body in bodies))
         took_s = time.perf_counter() - started
         expected = [float(np.max(np.abs(part))) for part in parts]
         return Slices(
             requests=len(parts),
             seconds=round(took_s, 4),
             per_second=round(len(parts) / took_s, 1),
-            correct=peaks == expected,
+            correct=[answer.peak for answer in answers] == expected,
         )
 
-    def _count(self, sent: int, workers: int) -> Counted:
+    async def _count(self, sent: int, workers: int) -> Counted:
         """Asks every worker process what it has counted. The longest idle is asked next, so each has its turn."""
-        found: dict[int, Any] = {}
+        found: dict[int, Audio.BodiesResults] = {}
         until = time.monotonic() + _PATIENCE_S
         while len(found) < workers:
             if time.monotonic() > until:
                 raise DemoFailed(f"{len(found)} of {workers} workers said what they counted")
-            counts = self._client.call("audio/bodies").json()
-            found[counts["pid"]] = counts
+            counts = Audio.BodiesResults.from_capnp(await self._audio.bodies())
+            found[counts.pid] = counts
         return Counted(
             sent=sent,
-            in_place=sum(counts["in_place"] for counts in found.values()),
-            copied=sum(counts["copied"] for counts in found.values()),
-            workers={f"pid {pid}": counts["in_place"] for pid, counts in sorted(found.items())},
+            in_place=sum(counts.inPlace for counts in found.values()),
+            copied=sum(counts.copied for counts in found.values()),
+            workers={f"pid {pid}": counts.inPlace for pid, counts in sorted(found.items())},
         )
 
 
@@ -277,31 +266,23 @@ class _Audience:
             self._changed.notify_all()
 
 
+async def _timed(calls: Iterable[Awaitable[T]]) -> list[tuple[T, float]]:
+    """The answers to calls that are made all at once, and the seconds that each took."""
+    started = time.perf_counter()
+
+    async def answered(call: Awaitable[T]) -> tuple[T, float]:
+        answer = await call
+        return answer, time.perf_counter() - started
+
+    return await asyncio.gather(*map(answered, calls))
+
+
 def _as_capnp(clip: Clip) -> CapnpBody:
-    return write_struct(standard.demo.AudioClip, title=clip.title, sampleRate=clip.sample_rate, samples=clip.samples)
+    return write_struct(AudioClip, title=clip.title, sampleRate=clip.sample_rate, samples=clip.samples)
 
 
 def _as_json(clip: Clip) -> dict[str, object]:
     return {"title": clip.title, "sampleRate": clip.sample_rate, "samples": clip.samples.tolist()}
-
-
-def _read(reply: Reply) -> Features:
-    found = reply.capnp(standard.demo.AudioFeatures)
-    return Features(
-        title=str(found.title),
-        peak=float(found.peak),
-        rms=float(found.rms),
-        centroid_hz=float(found.centroidHz),
-        tempo_bpm=float(found.tempoBpm),
-        sample_count=int(found.sampleCount),
-    )
-
-
-def _same(one: Features, other: Features) -> bool:
-    numbers = ("peak", "rms", "centroid_hz", "tempo_bpm")
-    return (one.title, one.sample_count) == (other.title, other.sample_count) and all(
-        math.isclose(getattr(one, name), getattr(other, name), rel_tol=_SAME, abs_tol=_SAME) for name in numbers
-    )
 
 
 def _short_folder() -> str:

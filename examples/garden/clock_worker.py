@@ -9,15 +9,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from hootbus.schemas import CapnpBody, standard, write_broadcast, write_struct
-from hootbus.workers import BadBody, Publisher, Request, Worker
-from timeline import Marker, Refused, Region
+from hootbus.schemas import CapnpBody, write_struct
+from hootbus.workers import BadBody, Publisher, Request
+from hootbus.workers.standard import garden_capnp
+from hootbus.workers.standard.broadcast_capnp import Broadcast
+from hootbus.workers.standard.common_types import Timestamp
+from hootbus.workers.standard.garden_bus import GardenWorker
+from hootbus.workers.standard.garden_capnp import TransportState
+from hootbus.workers.standard.garden_types import Marker, Markers, Position, Region, Regions
+from timeline import Marker as Cue
+from timeline import Refused
+from timeline import Region as Stretch
 from transport import BeatReached, Event, StateChanged, Transport
 
 NS_PER_S: Final = 1_000_000_000
-
-garden = standard.garden
-worker = Worker("garden")
 
 
 class Clock:
@@ -53,16 +58,15 @@ class Clock:
         # What comes next may come sooner now, or never.
         self._commanded.set()
 
-    def position(self) -> CapnpBody:
+    def position(self) -> Position:
         transport, now = self._transport, time.monotonic_ns()
         beats = transport.position(now)
         loop = transport.loop()
-        return write_struct(
-            garden.Position,
-            state=getattr(garden.TransportState, transport.state.value),
+        return Position(
+            state=TransportState(transport.state.value).raw,
             positionBeats=float(beats),
             tempoBpm=float(transport.tempo),
-            timestamp={"nanos": wall_clock(now)},
+            timestamp=Timestamp(nanos=wall_clock(now)),
             regionIds=[region.id for region in transport.timeline(now).regions_at(beats)],
             loopRegionId=loop.id if loop is not None else "",
         )
@@ -91,49 +95,116 @@ def wall_clock(moment: int) -> int:
 def broadcast(event: Event) -> tuple[str, CapnpBody]:
     """The topic and the body under which an event is told."""
     if isinstance(event, StateChanged):
-        return "garden.transport", write_broadcast(
-            "transportStateChanged",
-            state=event.state.value,
-            positionBeats=float(event.position),
-            tempoBpm=float(event.tempo),
-        )
+        changed = {
+            "state": event.state.value,
+            "positionBeats": float(event.position),
+            "tempoBpm": float(event.tempo),
+        }
+        return "garden.transport", write_struct(Broadcast, transportStateChanged=changed)
     if isinstance(event, BeatReached):
-        return "garden.beat", write_broadcast(
-            "beatTick",
-            timestamp={"nanos": wall_clock(event.moment)},
-            beat=event.beat,
-            positionBeats=float(event.beat),
-            tempoBpm=float(event.tempo),
-        )
-    marker = event.marker
-    return "garden.marker", write_broadcast(
-        "markerReached",
-        positionBeats=float(marker.position),
-        markerType=marker.kind,
-        metadata=marker.metadata,
+        tick = {
+            "timestamp": Timestamp(nanos=wall_clock(event.moment)),
+            "beat": event.beat,
+            "positionBeats": float(event.beat),
+            "tempoBpm": float(event.tempo),
+        }
+        return "garden.beat", write_struct(Broadcast, beatTick=tick)
+    cue = event.marker
+    reached = {"positionBeats": float(cue.position), "markerType": cue.kind, "metadata": cue.metadata}
+    return "garden.marker", write_struct(Broadcast, markerReached=reached)
+
+
+def region_of(stretch: Stretch) -> Region:
+    return Region(
+        regionId=stretch.id,
+        position=float(stretch.start),
+        duration=float(stretch.length),
+        behaviorType=stretch.behavior,
+        contentId=stretch.content,
     )
 
 
-def region_fields(region: Region) -> dict[str, object]:
-    return {
-        "regionId": region.id,
-        "position": float(region.start),
-        "duration": float(region.length),
-        "behaviorType": region.behavior,
-        "contentId": region.content,
-    }
+def marker_of(cue: Cue) -> Marker:
+    return Marker(markerId=cue.id, positionBeats=float(cue.position), markerType=cue.kind, metadata=cue.metadata)
 
 
-def marker_fields(marker: Marker) -> dict[str, object]:
-    return {
-        "markerId": marker.id,
-        "positionBeats": float(marker.position),
-        "markerType": marker.kind,
-        "metadata": marker.metadata,
-    }
+class Garden(GardenWorker):
+    """`Transport` and `Timeline` of garden.capnp, on the clock. Its methods are asynchronous, to be on the loop."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    # Transport.
+
+    async def status(self, request: Request) -> Position:
+        return self._clock.position()
+
+    async def play(self, request: Request) -> Position:
+        with self._clock.commanded() as (transport, now):
+            transport.play(now)
+        return self._clock.position()
+
+    async def pause(self, request: Request) -> Position:
+        with self._clock.commanded() as (transport, now):
+            transport.pause(now)
+        return self._clock.position()
+
+    async def stop(self, request: Request) -> Position:
+        with self._clock.commanded() as (transport, now):
+            transport.stop(now)
+        return self._clock.position()
+
+    async def seek(self, body: garden_capnp.Seek, request: Request) -> Position:
+        with self._clock.commanded() as (transport, now):
+            transport.seek(now, body.beat)
+        return self._clock.position()
+
+    async def setTempo(self, body: garden_capnp.SetTempo, request: Request) -> Position:
+        with self._clock.commanded() as (transport, now):
+            transport.set_tempo(now, body.bpm)
+        return self._clock.position()
+
+    # Timeline.
+
+    async def createRegion(self, body: garden_capnp.CreateRegion, request: Request) -> Region:
+        with self._clock.commanded() as (transport, now):
+            return region_of(
+                transport.timeline(now).create_region(body.position, body.duration, body.behaviorType, body.contentId)
+            )
+
+    async def moveRegion(self, body: garden_capnp.MoveRegion, request: Request) -> Region:
+        with self._clock.commanded() as (transport, now):
+            return region_of(transport.timeline(now).move_region(body.regionId, body.newPosition))
+
+    async def deleteRegion(self, body: garden_capnp.DeleteRegion, request: Request) -> None:
+        with self._clock.commanded() as (transport, now):
+            transport.timeline(now).delete_region(body.regionId)
+
+    async def getRegions(self, body: garden_capnp.GetRegions, request: Request) -> Regions:
+        with self._clock.commanded() as (transport, now):
+            found = transport.timeline(now).regions(body.start, body.end)
+        return Regions(regions=list(map(region_of, found)))
+
+    async def addMarker(self, body: garden_capnp.TimelineAddMarker, request: Request) -> Marker:
+        with self._clock.commanded() as (transport, now):
+            return marker_of(transport.timeline(now).add_marker(body.positionBeats, body.markerType, body.metadata))
+
+    async def moveMarker(self, body: garden_capnp.MoveMarker, request: Request) -> Marker:
+        with self._clock.commanded() as (transport, now):
+            return marker_of(transport.timeline(now).move_marker(body.markerId, body.newPositionBeats))
+
+    async def deleteMarker(self, body: garden_capnp.DeleteMarker, request: Request) -> None:
+        with self._clock.commanded() as (transport, now):
+            transport.timeline(now).delete_marker(body.markerId)
+
+    async def getMarkers(self, body: garden_capnp.TimelineQuery, request: Request) -> Markers:
+        with self._clock.commanded() as (transport, now):
+            found = transport.timeline(now).markers(body.fromBeats, body.toBeats)
+        return Markers(markers=list(map(marker_of, found)))
 
 
 clock = Clock()
+worker = Garden(clock).new_worker()
 
 
 @worker.on_start
@@ -144,118 +215,6 @@ async def begin() -> None:
 @worker.on_stop
 async def end() -> None:
     await clock.end()
-
-
-# Transport of garden.capnp.
-
-
-@worker.method
-async def status() -> CapnpBody:
-    return clock.position()
-
-
-@worker.method
-async def play() -> CapnpBody:
-    with clock.commanded() as (transport, now):
-        transport.play(now)
-    return clock.position()
-
-
-@worker.method
-async def pause() -> CapnpBody:
-    with clock.commanded() as (transport, now):
-        transport.pause(now)
-    return clock.position()
-
-
-@worker.method
-async def stop() -> CapnpBody:
-    with clock.commanded() as (transport, now):
-        transport.stop(now)
-    return clock.position()
-
-
-@worker.method
-async def seek(request: Request) -> CapnpBody:
-    asked = request.capnp(garden.Seek)
-    with clock.commanded() as (transport, now):
-        transport.seek(now, asked.beat)
-    return clock.position()
-
-
-@worker.method(name="setTempo")
-async def set_tempo(request: Request) -> CapnpBody:
-    asked = request.capnp(garden.SetTempo)
-    with clock.commanded() as (transport, now):
-        transport.set_tempo(now, asked.bpm)
-    return clock.position()
-
-
-# Timeline of garden.capnp.
-
-
-@worker.method(name="createRegion")
-async def create_region(request: Request) -> CapnpBody:
-    asked = request.capnp(garden.CreateRegion)
-    with clock.commanded() as (transport, now):
-        region = transport.timeline(now).create_region(
-            asked.position, asked.duration, str(asked.behaviorType), str(asked.contentId)
-        )
-    return write_struct(garden.Region, **region_fields(region))
-
-
-@worker.method(name="moveRegion")
-async def move_region(request: Request) -> CapnpBody:
-    asked = request.capnp(garden.MoveRegion)
-    with clock.commanded() as (transport, now):
-        region = transport.timeline(now).move_region(str(asked.regionId), asked.newPosition)
-    return write_struct(garden.Region, **region_fields(region))
-
-
-@worker.method(name="deleteRegion")
-async def delete_region(request: Request) -> None:
-    asked = request.capnp(garden.DeleteRegion)
-    with clock.commanded() as (transport, now):
-        transport.timeline(now).delete_region(str(asked.regionId))
-
-
-@worker.method(name="getRegions")
-async def get_regions(request: Request) -> CapnpBody:
-    asked = request.capnp(garden.GetRegions)
-    with clock.commanded() as (transport, now):
-        found = transport.timeline(now).regions(asked.start, asked.end)
-    return write_struct(garden.Regions, regions=list(map(region_fields, found)))
-
-
-@worker.method(name="addMarker")
-async def add_marker(request: Request) -> CapnpBody:
-    asked = request.capnp(garden.TimelineAddMarker)
-    with clock.commanded() as (transport, now):
-        marker = transport.timeline(now).add_marker(asked.positionBeats, str(asked.markerType), str(asked.metadata))
-    return write_struct(garden.Marker, **marker_fields(marker))
-
-
-@worker.method(name="moveMarker")
-async def move_marker(request: Request) -> CapnpBody:
-    asked = request.capnp(garden.MoveMarker)
-    with clock.commanded() as (transport, now):
-        marker = transport.timeline(now).move_marker(str(asked.markerId), asked.newPositionBeats)
-    return write_struct(garden.Marker, **marker_fields(marker))
-
-
-@worker.method(name="deleteMarker")
-async def delete_marker(request: Request) -> None:
-    asked = request.capnp(garden.DeleteMarker)
-    with clock.commanded() as (transport, now):
-        transport.timeline(now).delete_marker(str(asked.markerId))
-
-
-@worker.method(name="getMarkers")
-async def get_markers(request: Request) -> CapnpBody:
-    asked = request.capnp(garden.TimelineQuery)
-    with clock.commanded() as (transport, now):
-        found = transport.timeline(now).markers(asked.fromBeats, asked.toBeats)
-    return write_struct(garden.Markers, markers=list(map(marker_fields, found)))
 
 
 if __name__ == "__main__":

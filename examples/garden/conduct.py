@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from hootbus.schemas import CapnpBody, StructReader, standard, write_struct
-from hootbus.workers import Client, DeadlineExceeded, HootError, Reply, Subscriber, UnknownService
+from hootbus.workers import Client, DeadlineExceeded, HootError, Subscriber, UnknownService
+from hootbus.workers.standard.broadcast_capnp import Broadcast
+from hootbus.workers.standard.garden_bus import GardenClient
+from hootbus.workers.standard.garden_capnp import Position
 from transport import TEMPO_MAX, TEMPO_MIN
 
 # The piece doubles its tempo.
@@ -29,44 +31,32 @@ BROKER_S: Final = 3.0
 REPLY_S: Final = 5.0
 INTERRUPTED: Final = 130
 
-garden = standard.garden
-
 
 class Lost(Exception):
     """The transport does not come where the piece goes."""
 
 
 class Conductor:
-    """Plays the piece on a bus. What fails raises a HootError, or Lost."""
+    """Plays the piece. What fails raises a HootError, or Lost."""
 
-    def __init__(self, bus: Client, markers: Subscriber, bpm: float) -> None:
-        self._bus = bus
+    def __init__(self, garden: GardenClient, markers: Subscriber, bpm: float) -> None:
+        self._garden = garden
         self._markers = markers
         self._bpm = bpm
 
     def conduct(self) -> None:
-        self._move("setTempo", write_struct(garden.SetTempo, bpm=self._bpm))
+        garden = self._garden
+        moved("setTempo", garden.setTempo(bpm=self._bpm))
         # Whoever had it before may have left it anywhere, and a marker that lies behind is never reached.
-        self._seek(0.0)
+        moved("seek", garden.seek(beat=0.0))
         with self._marker(10.0, "chorus"), self._marker(14.5, "ending"), self._stopped():
             with self._loop(8.0, 4.0):
-                self._move("play")
+                moved("play", garden.play())
                 self._reached("chorus", times=3)
             self._reached("ending")
-            self._move("setTempo", write_struct(garden.SetTempo, bpm=2 * self._bpm))
-            self._seek(13.0)
+            moved("setTempo", garden.setTempo(bpm=2 * self._bpm))
+            moved("seek", garden.seek(beat=13.0))
             self._reached("ending")
-
-    def _ask(self, method: str, body: CapnpBody | None = None) -> Reply:
-        return self._bus.call(f"garden/{method}", body, timeout=REPLY_S)
-
-    def _move(self, method: str, body: CapnpBody | None = None) -> None:
-        """A command of the transport, and where that has put it."""
-        position: StructReader = self._ask(method, body).capnp(garden.Position)
-        print(f"{method}: beat {position.positionBeats:.3f} at {position.tempoBpm:g} bpm", flush=True)
-
-    def _seek(self, beat: float) -> None:
-        self._move("seek", write_struct(garden.Seek, beat=beat))
 
     @contextmanager
     def _stopped(self) -> Iterator[None]:
@@ -74,27 +64,23 @@ class Conductor:
         try:
             yield
         finally:
-            self._move("stop")
+            moved("stop", self._garden.stop())
 
     @contextmanager
     def _marker(self, beat: float, kind: str) -> Iterator[None]:
-        body = write_struct(garden.TimelineAddMarker, positionBeats=beat, markerType=kind)
-        marker_id = self._ask("addMarker", body).capnp(garden.Marker).markerId
+        marker_id = self._garden.addMarker(positionBeats=beat, markerType=kind).markerId
         try:
             yield
         finally:
-            self._ask("deleteMarker", write_struct(garden.DeleteMarker, markerId=marker_id))
+            self._garden.deleteMarker(markerId=marker_id)
 
     @contextmanager
     def _loop(self, start: float, length: float) -> Iterator[None]:
-        body = write_struct(
-            garden.CreateRegion, position=start, duration=length, behaviorType="loop", contentId="chorus"
-        )
-        region_id = self._ask("createRegion", body).capnp(garden.Region).regionId
+        region = self._garden.createRegion(position=start, duration=length, behaviorType="loop", contentId="chorus")
         try:
             yield
         finally:
-            self._ask("deleteRegion", write_struct(garden.DeleteRegion, regionId=region_id))
+            self._garden.deleteRegion(regionId=region.regionId)
 
     def _reached(self, kind: str, times: int = 1) -> None:
         """Waits until the marker was reached so often. Raises Lost if that takes longer than it can."""
@@ -109,9 +95,14 @@ class Conductor:
                 event = self._markers.receive(timeout=QUIET_S)
             except TimeoutError:
                 # At a slow tempo nothing is told for long; a clock that is gone is told from that by the error.
-                self._ask("status")
+                self._garden.status()
                 continue
-            times -= event.capnp(standard.broadcast.Broadcast).markerReached.markerType == kind
+            times -= event.capnp(Broadcast).markerReached.markerType == kind
+
+
+def moved(command: str, position: Position) -> None:
+    """Says where a command has put the transport."""
+    print(f"{command}: beat {position.positionBeats:.3f} at {position.tempoBpm:g} bpm", flush=True)
 
 
 def tempo(text: str) -> float:
@@ -130,7 +121,7 @@ def play(bpm: float) -> None:
         except DeadlineExceeded as error:
             raise Lost(f"no broker within {BROKER_S:g} s; `hoot broker` starts one") from error
         with Subscriber("garden.marker") as markers:
-            Conductor(bus, markers, bpm).conduct()
+            Conductor(GardenClient(bus, timeout=REPLY_S), markers, bpm).conduct()
 
 
 def main() -> None:

@@ -4,14 +4,14 @@ import sys
 import time
 from typing import Final
 
-from hootbus.schemas import StructReader, standard
 from hootbus.workers import Subscriber
+from hootbus.workers.standard.broadcast_capnp import Broadcast
 
 NS_PER_MS: Final = 1_000_000
 INTERRUPTED: Final = 130
 
 
-def shown(told: StructReader) -> str:
+def shown(told: Broadcast) -> str:
     if told.which() == "beatTick":
         beat = told.beatTick
         late = (time.time_ns() - beat.timestamp.nanos) / NS_PER_MS
@@ -29,7 +29,7 @@ def follow(subscriber: Subscriber) -> None:
     for event in subscriber:
         if event.missed:
             print(f"{event.missed} lost")
-        told = event.capnp(standard.broadcast.Broadcast)
+        told = event.capnp(Broadcast)
         print(shown(told), flush=True)
         if told.which() == "transportStateChanged":
             state = told.transportStateChanged.state

@@ -9,12 +9,14 @@ import click
 
 from checker import show
 from graph import formulas_of
-from hootbus.workers import AsyncClient, DeadlineExceeded, HootError, UnknownService
+from hootbus.workers import AsyncClient, DeadlineExceeded, HootError, UnknownService, anegotiate
+from hootbus.workers.standard.proof_bus import AsyncProverClient
 from logic import Formula, Goal, TermKind, parse
-from messages import Form
+from messages import MAJORS
 from models import Model
 from race import PATIENCE, Outcome, Patience, Verdict, WrongModel, settle
 from scripts import lines_of
+from spelled import SpelledProverClient
 
 # By then the bus has said itself, in the log, that it waits for a broker and where.
 BROKER_S: Final = 3.0
@@ -67,13 +69,13 @@ def main(formulas: tuple[str, ...], as_json: bool, limit_s: float, bus: str | No
     on standard error that it still searches. Ends with status 1 if one could not be settled. Needs a broker, and a
     worker: see README.md.
     """
-    form = Form.JSON if as_json else Form.CAPNP
+    prover = SpelledProverClient if as_json else AsyncProverClient
     try:
         conjectures = [parse(text) for text in formulas or CONJECTURES]
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     try:
-        settled = asyncio.run(prove(conjectures, form, bus, Patience(limit_s=limit_s)))
+        settled = asyncio.run(prove(conjectures, prover, bus, Patience(limit_s=limit_s)))
     except UnknownService as error:
         raise click.ClickException(f"{error}; `python examples/proof_search/prover_worker.py` starts one") from error
     except (HootError, WrongModel) as error:
@@ -82,13 +84,17 @@ def main(formulas: tuple[str, ...], as_json: bool, limit_s: float, bus: str | No
         raise click.exceptions.Exit(1)
 
 
-async def prove(conjectures: Sequence[Formula], form: Form, address: str | None, patience: Patience) -> bool:
+async def prove(
+    conjectures: Sequence[Formula], client: type[AsyncProverClient], address: str | None, patience: Patience
+) -> bool:
     """Prints what becomes of each. Whether all were settled."""
     verdicts = []
     async with AsyncClient(address) as bus:
         await _reach(bus)
+        # Advisers whose answers would mean something else are told apart before the first is asked for.
+        await anegotiate(bus, "prover", supported=list(MAJORS))
         for conjecture in conjectures:
-            verdict = await settle(bus, conjecture, form, patience, _say_still_searching)
+            verdict = await settle(client(bus), conjecture, patience, _say_still_searching)
             click.echo("\n".join(described(verdict)) + "\n")
             verdicts.append(verdict)
     proved = sum(verdict.proof is not None for verdict in verdicts)

@@ -10,7 +10,6 @@ who happens to be faster which proof is found.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, TypeAlias
@@ -18,16 +17,16 @@ from typing import Final, TypeAlias
 import messages
 from checker import Proof, check
 from graph import formulas_of, graph_of
-from hootbus.workers import AsyncClient, DeadlineExceeded
+from hootbus.workers import DeadlineExceeded
+from hootbus.workers.standard.proof_bus import AsyncProverClient
 from logic import Formula, Goal, Tactic
-from messages import Form
 from models import Model, refutes
 from ranking import ROUNDS, scored
 from scripts import Script, proof_of
 from search import Order, Search, State
 
 Scores: TypeAlias = dict[Tactic, float]
-Adviser: TypeAlias = Callable[[AsyncClient, Form, State, float], Awaitable[Scores]]
+Adviser: TypeAlias = Callable[[AsyncProverClient, State, float], Awaitable[Scores]]
 # Told how many states have been asked about.
 Watcher: TypeAlias = Callable[[int], None]
 
@@ -99,14 +98,14 @@ class WrongModel(Exception):
 
 
 async def settle(
-    bus: AsyncClient, conjecture: Formula, form: Form, patience: Patience = PATIENCE, watch: Watcher = lambda _: None
+    prover: AsyncProverClient, conjecture: Formula, patience: Patience = PATIENCE, watch: Watcher = lambda _: None
 ) -> Verdict:
     """Proves the conjecture or shows that it has no proof, if it can in time; `watch` gets the signs of life.
 
     Raises a HootError if the advisers fail, and WrongModel if what they send as a counter-model is none.
     """
     verdict = Verdict(conjecture)
-    await _refute("glance", bus, form, verdict, patience.glance_s)
+    await _refute("glance", prover, verdict, patience.glance_s)
     branches = [
         Branch("deep", Search(conjecture, Order.DEEP), suggested),
         Branch("best", Search(conjecture, Order.BEST), ranked),
@@ -114,9 +113,9 @@ async def settle(
     watching = asyncio.create_task(_watch(branches, watch, patience.sign_s))
     refuter = None
     if verdict.counter_model is None:
-        refuter = asyncio.create_task(_refute("refuter", bus, form, verdict, patience.limit_s))
+        refuter = asyncio.create_task(_refute("refuter", prover, verdict, patience.limit_s))
     try:
-        in_time = await _race_in_time(bus, form, branches, patience)
+        in_time = await _race_in_time(prover, branches, patience)
         _conclude(verdict, branches)
         if refuter is not None and (verdict.exhausted or not in_time or refuter.done()):
             # What has no proof has a counter-model, which says more than that nothing was found. And at the limit the
@@ -133,35 +132,35 @@ async def settle(
     return verdict
 
 
-async def ranked(bus: AsyncClient, form: Form, state: State, timeout_s: float) -> Scores:
+async def ranked(prover: AsyncProverClient, state: State, timeout_s: float) -> Scores:
     """Has the premises embedded and ranked, and scores the tactics by that."""
+    prover = prover.with_options(timeout=timeout_s, idempotent=True)
     goal = state.goals[0]
     graph = graph_of(goal)
-    request = messages.embedding_request(form, graph, ROUNDS)
-    reply = await bus.call("prover/embed", request, timeout=timeout_s, idempotent=True)
-    request = messages.ranking_request(form, graph, messages.read_embedding_response(reply, graph))
-    reply = await bus.call("prover/rank", request, timeout=timeout_s, idempotent=True)
-    return dict(scored(goal, messages.read_ranking_response(reply, graph)))
+    embedded = await prover.embed(messages.embedding_request(graph, ROUNDS))
+    embeddings = messages.read_embedding_response(embedded, graph)
+    ranks = await prover.rank(messages.ranking_request(graph, embeddings))
+    return dict(scored(goal, messages.read_ranking_response(ranks, graph)))
 
 
-async def suggested(bus: AsyncClient, form: Form, state: State, timeout_s: float) -> Scores:
+async def suggested(prover: AsyncProverClient, state: State, timeout_s: float) -> Scores:
     """Takes the tactics as they are suggested, one by one."""
-    request = messages.proof_state(form, state.goals)
-    async with aclosing(bus.stream("prover/suggest", request, timeout=timeout_s, idempotent=True)) as items:
-        read = [messages.read_suggestion(item) async for item in items]
+    prover = prover.with_options(timeout=timeout_s, idempotent=True)
+    suggestions = prover.suggest(state=messages.proof_state(state.goals))
+    read = [messages.read_suggestion(each) async for each in suggestions]
     return dict(suggestion for suggestion in read if suggestion is not None)
 
 
-async def _refute(name: str, bus: AsyncClient, form: Form, verdict: Verdict, patience_s: float) -> None:
+async def _refute(name: str, prover: AsyncProverClient, verdict: Verdict, patience_s: float) -> None:
     """Looks for a counter-model for so long."""
     goal = Goal((), verdict.conjecture)
     graph = graph_of(goal)
     try:
-        reply = await bus.call("prover/refute", messages.refutation_request(form, graph), timeout=patience_s)
+        found = await prover.with_options(timeout=patience_s).refute(messages.refutation_request(graph))
     except DeadlineExceeded:
         verdict.outcomes[name] = Outcome.TIMED_OUT
         return
-    model = messages.read_counter_model(reply, graph)
+    model = messages.read_counter_model(found, graph)
     if not refutes(model, formulas_of(goal), [], verdict.conjecture):
         raise WrongModel(f"the counter-model of {verdict.conjecture} does not refute it")
     verdict.counter_model = model
@@ -174,11 +173,11 @@ async def _watch(branches: list[Branch], watch: Watcher, sign_s: float) -> None:
         watch(sum(branch.search.asked for branch in branches))
 
 
-async def _race_in_time(bus: AsyncClient, form: Form, branches: list[Branch], patience: Patience) -> bool:
+async def _race_in_time(prover: AsyncProverClient, branches: list[Branch], patience: Patience) -> bool:
     """The race, and whether it was over by the limit. What still ran then has timed out."""
     try:
         async with asyncio.timeout(patience.limit_s):
-            await _race(bus, form, branches, patience.advice_s)
+            await _race(prover, branches, patience.advice_s)
     except TimeoutError:
         for branch in branches:
             branch.outcome = branch.outcome or Outcome.TIMED_OUT
@@ -186,11 +185,11 @@ async def _race_in_time(bus: AsyncClient, form: Form, branches: list[Branch], pa
     return True
 
 
-async def _race(bus: AsyncClient, form: Form, branches: list[Branch], advice_s: float) -> None:
+async def _race(prover: AsyncProverClient, branches: list[Branch], advice_s: float) -> None:
     """Until one branch has won or exhausted what there is, or none is left; the others are called off."""
     while not any(_is_over(branch) for branch in branches):
         asked = [
-            (branch, state := branch.search.ask(), asyncio.create_task(_advice(bus, form, branch, state, advice_s)))
+            (branch, state := branch.search.ask(), asyncio.create_task(_advice(prover, branch, state, advice_s)))
             for branch in branches
             if branch.outcome is None
         ]
@@ -209,9 +208,9 @@ async def _race(bus: AsyncClient, form: Form, branches: list[Branch], advice_s: 
         branch.outcome = branch.outcome or Outcome.CANCELLED
 
 
-async def _advice(bus: AsyncClient, form: Form, branch: Branch, state: State, advice_s: float) -> Scores | None:
+async def _advice(prover: AsyncProverClient, branch: Branch, state: State, advice_s: float) -> Scores | None:
     try:
-        return await branch.advise(bus, form, state, advice_s)
+        return await branch.advise(prover, state, advice_s)
     except DeadlineExceeded:
         branch.outcome = Outcome.TIMED_OUT
         return None

@@ -115,7 +115,8 @@ class Terminal:
         self._changed = threading.Condition()
         self._open = True
         self._stack = ExitStack()
-        self._process = self._stack.enter_context(started(f"exec {command.line}", folder, environment))
+        # By env, as a line may set variables first.
+        self._process = self._stack.enter_context(started(f"exec env {command.line}", folder, environment))
         assert self._process.stdout is not None
         self._reader = threading.Thread(target=self._read, args=(self._process.stdout,))
         self._reader.start()

@@ -17,9 +17,18 @@ ROOT: Final = Path(__file__).parents[2]
 README: Final = ROOT / "README.md"
 GUIDE: Final = ROOT / "docs" / "guide.md"
 PROTOCOL: Final = ROOT / "docs" / "protocol.md"
-PAGES: Final = (README, GUIDE, PROTOCOL, ROOT / "CHANGELOG.md")
+TYPES: Final = ROOT / "docs" / "types.md"
+PAGES: Final = (
+    README,
+    GUIDE,
+    PROTOCOL,
+    TYPES,
+    ROOT / "docs" / "schemas.md",
+    ROOT / "docs" / "stability.md",
+    ROOT / "CHANGELOG.md",
+)
 
-_BLOCKS: Final = [block for page in (README, GUIDE) for block in read_blocks(page)]
+_BLOCKS: Final = [block for page in (README, GUIDE, TYPES) for block in read_blocks(page)]
 _GUIDE_SECTIONS: Final = list(dict.fromkeys(block.section for block in read_blocks(GUIDE)))
 # As the guide's first lines say: a broker runs.
 _BROKER: Final = Block((CONSOLE, SERVES), '$ hoot broker\n{"ready":true,...}\n', GUIDE.name, "")
@@ -39,6 +48,11 @@ def starts_a_broker(block: Block) -> bool:
 def test_the_readme(tmp_path: Path, bus: str) -> None:
     with Reader(tmp_path, bus) as reader:
         reader.follow(read_blocks(README))
+
+
+def test_the_page_on_types(tmp_path: Path, bus: str) -> None:
+    with Reader(tmp_path, bus) as reader:
+        reader.follow([_BROKER, *read_blocks(TYPES)])
 
 
 @pytest.mark.parametrize("section", _GUIDE_SECTIONS)

@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hootbus.bus.embedded import EmbeddedBroker
+from hootbus.schemas.codegen.generate import apart, generate
+from hootbus.schemas.compiling import compile_files
 from hootbus.workers import HootError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -96,3 +98,9 @@ def test_events_from_one_program_to_another(hoot_bus: EmbeddedBroker) -> None:
 def test_no_example_is_forgotten() -> None:
     tested = Path(__file__).read_text()
     assert [path.name for path in EXAMPLES.glob("*.py") if path.name not in tested] == []
+
+
+def test_the_generated_modules_are_what_the_schema_says() -> None:
+    made = generate(apart(compile_files([EXAMPLES / "series.capnp"])))
+    assert sorted(made) == ["series_capnp.py", "series_capnp.pyi", "series_types.py"]
+    assert {path: (EXAMPLES / path).read_text() for path in made} == made

@@ -17,12 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hootbus.bus.embedded import EmbeddedBroker
-from hootbus.schemas import CapnpBody, StructReader, read_broadcast, standard, type_id, write_struct
-from hootbus.workers import BadBody, Client
+from hootbus.schemas import standard, type_id
+from hootbus.workers import BadBody
+from hootbus.workers.standard.broadcast_capnp import Broadcast
+from hootbus.workers.standard.garden_bus import GardenClient
+from hootbus.workers.standard.garden_capnp import Marker as MarkerReader
+from hootbus.workers.standard.garden_capnp import Position, Region, TransportState
 from timeline import GRID, LOOP, Marker, Refused
 from transport import HELD_UP_NS_MAX, BeatReached, Event, MarkerReached, Transport
 
-garden = standard.garden
 FOLDER = Path(__file__).parents[2] / "examples" / "garden"
 TIMEOUT_S = 30
 SECOND = 1_000_000_000
@@ -372,31 +375,25 @@ def ended(process: "subprocess.Popen[str]") -> list[str]:
 
 
 @pytest.fixture
-def clock(hoot_bus: EmbeddedBroker) -> Iterator[Client]:
+def clock(hoot_bus: EmbeddedBroker) -> Iterator[GardenClient]:
     """A client of a bus with the clock on it."""
     with running(hoot_bus, "clock_worker.py") as process:
-        client = hoot_bus.client()
-        client.call("garden/status", wait=True, timeout=TIMEOUT_S)
+        client = GardenClient(hoot_bus.client())
+        client.with_options(wait=True, timeout=TIMEOUT_S).status()
         yield client
         process.terminate()
         assert ended(process) == []
 
 
-def move(client: Client, method: str, body: CapnpBody | None = None) -> StructReader:
-    return client.call(f"garden/{method}", body).capnp(garden.Position)
+def marker(garden: GardenClient, beat: float, kind: str) -> MarkerReader:
+    return garden.addMarker(positionBeats=beat, markerType=kind, metadata="{}")
 
 
-def marker(client: Client, beat: float, kind: str) -> StructReader:
-    body = write_struct(garden.TimelineAddMarker, positionBeats=beat, markerType=kind, metadata="{}")
-    return client.call("garden/addMarker", body).capnp(garden.Marker)
+def region(garden: GardenClient, start: float, length: float, behavior: str) -> Region:
+    return garden.createRegion(position=start, duration=length, behaviorType=behavior, contentId="c")
 
 
-def region(client: Client, start: float, length: float, behavior: str) -> StructReader:
-    body = write_struct(garden.CreateRegion, position=start, duration=length, behaviorType=behavior, contentId="c")
-    return client.call("garden/createRegion", body).capnp(garden.Region)
-
-
-def test_a_follower_sees_the_whole_piece_without_a_gap(hoot_bus: EmbeddedBroker, clock: Client) -> None:
+def test_a_follower_sees_the_whole_piece_without_a_gap(hoot_bus: EmbeddedBroker, clock: GardenClient) -> None:
     with running(hoot_bus, "follow.py") as follower:
         assert follower.stdout is not None
         assert follower.stdout.readline() == "following\n"
@@ -423,18 +420,21 @@ def test_a_follower_sees_the_whole_piece_without_a_gap(hoot_bus: EmbeddedBroker,
     assert rest[-1] == "stopped"
 
 
-def left_behind(client: Client) -> list[str]:
+def state_of(position: Position) -> TransportState:
+    return TransportState(position.state)
+
+
+def left_behind(garden: GardenClient) -> list[str]:
     """What lies on the timeline."""
-    regions = client.call("garden/getRegions", write_struct(garden.GetRegions)).capnp(garden.Regions).regions
-    markers = client.call("garden/getMarkers", write_struct(garden.TimelineQuery)).capnp(garden.Markers).markers
+    regions, markers = garden.getRegions().regions, garden.getMarkers().markers
     return [region.regionId for region in regions] + [marker.markerId for marker in markers]
 
 
 def test_the_piece_is_played_from_its_beginning_wherever_the_transport_was_left(
-    hoot_bus: EmbeddedBroker, clock: Client
+    hoot_bus: EmbeddedBroker, clock: GardenClient
 ) -> None:
-    move(clock, "seek", write_struct(garden.Seek, beat=16.0))
-    move(clock, "play")
+    clock.seek(beat=16.0)
+    clock.play()
     with running(hoot_bus, "conduct.py", "3000") as conductor:
         assert ended(conductor)[-1].startswith("stop: beat 0.000")
     assert left_behind(clock) == []
@@ -454,7 +454,7 @@ def playing(conductor: "subprocess.Popen[str]") -> None:
 
 
 def test_a_conductor_that_is_interrupted_cleans_up_and_ends_without_a_word(
-    hoot_bus: EmbeddedBroker, clock: Client
+    hoot_bus: EmbeddedBroker, clock: GardenClient
 ) -> None:
     with running(hoot_bus, "conduct.py", "60") as conductor:
         playing(conductor)
@@ -462,7 +462,7 @@ def test_a_conductor_that_is_interrupted_cleans_up_and_ends_without_a_word(
         said, complaints = conductor.communicate(timeout=TIMEOUT_S)
     assert (conductor.returncode, complaints) == (130, "")
     assert said.splitlines()[-1].startswith("stop:")
-    assert move(clock, "status").state == garden.TransportState.stopped
+    assert state_of(clock.status()) == TransportState.stopped
     assert left_behind(clock) == []
 
 
@@ -485,14 +485,14 @@ def test_a_conductor_whose_clock_dies_says_so(hoot_bus: EmbeddedBroker) -> None:
 
 
 def test_a_conductor_whose_transport_is_led_astray_gives_up_and_cleans_up(
-    hoot_bus: EmbeddedBroker, clock: Client
+    hoot_bus: EmbeddedBroker, clock: GardenClient
 ) -> None:
     with running(hoot_bus, "conduct.py", "600") as conductor:
         playing(conductor)
         # Behind all of its markers it goes on for ever.
-        move(clock, "seek", write_struct(garden.Seek, beat=1000.0))
+        clock.seek(beat=1000.0)
         assert "was not reached within 5 s" in complaint(conductor, 1)
-    assert move(clock, "status").state == garden.TransportState.stopped
+    assert state_of(clock.status()) == TransportState.stopped
     assert left_behind(clock) == []
 
 
@@ -526,76 +526,68 @@ def test_the_conductor_says_how_it_is_used(hoot_bus: EmbeddedBroker) -> None:
 
 
 def test_what_is_told_is_a_broadcast_as_hootenannys_subscribers_know_it(
-    hoot_bus: EmbeddedBroker, clock: Client
+    hoot_bus: EmbeddedBroker, clock: GardenClient
 ) -> None:
     subscriber = hoot_bus.subscriber("garden.")
     marker(clock, 1.0, "cue")
-    move(clock, "setTempo", write_struct(garden.SetTempo, bpm=6000.0))
-    move(clock, "play")
+    clock.setTempo(bpm=6000.0)
+    clock.play()
     told: list[str] = []
     while "markerReached" not in told:
         event = subscriber.receive(timeout=TIMEOUT_S)
-        assert event.schema_id == type_id(standard.broadcast.Broadcast)
-        broadcast = read_broadcast(event.raw)
-        assert broadcast is not None
-        arm, found = broadcast
-        told.append(arm)
-        if arm == "beatTick":
-            assert (found.positionBeats, found.tempoBpm) == (found.beat, 6000.0)
-            assert found.timestamp.nanos <= event.time_ns
+        assert event.schema_id == type_id(Broadcast)
+        broadcast = event.capnp(Broadcast)
+        told.append(broadcast.which())
+        if broadcast.which() == "beatTick":
+            tick = broadcast.beatTick
+            assert (tick.positionBeats, tick.tempoBpm) == (tick.beat, 6000.0)
+            assert tick.timestamp.nanos <= event.time_ns
     assert told == ["transportStateChanged", "transportStateChanged", "beatTick", "beatTick", "markerReached"]
-    assert (found.positionBeats, found.markerType, found.metadata) == (1.0, "cue", "{}")
+    reached = broadcast.markerReached
+    assert (reached.positionBeats, reached.markerType, reached.metadata) == (1.0, "cue", "{}")
     assert subscriber.lost == 0
 
 
-def test_each_move_replies_where_the_transport_is(clock: Client) -> None:
+def test_each_move_replies_where_the_transport_is(clock: GardenClient) -> None:
     loop = region(clock, 2.0, 4.0, LOOP)
     other = region(clock, 1.0, 2.0, "play")
-    position = move(clock, "seek", write_struct(garden.Seek, beat=2.5))
-    assert (position.state, position.positionBeats) == (garden.TransportState.stopped, 2.5)
+    position = clock.seek(beat=2.5)
+    assert (state_of(position), position.positionBeats) == (TransportState.stopped, 2.5)
     assert list(position.regionIds) == [other.regionId, loop.regionId]
     assert position.loopRegionId == loop.regionId
-    assert move(clock, "play").state == garden.TransportState.playing
-    paused = move(clock, "pause")
-    assert (paused.state, paused.loopRegionId) == (garden.TransportState.paused, loop.regionId)
-    assert move(clock, "status").positionBeats == paused.positionBeats >= 2.5
-    assert move(clock, "setTempo", write_struct(garden.SetTempo, bpm=90.0)).tempoBpm == 90.0
-    stopped = move(clock, "stop")
-    assert (stopped.state, stopped.positionBeats) == (garden.TransportState.stopped, 0.0)
+    assert state_of(clock.play()) == TransportState.playing
+    paused = clock.pause()
+    assert (state_of(paused), paused.loopRegionId) == (TransportState.paused, loop.regionId)
+    assert clock.status().positionBeats == paused.positionBeats >= 2.5
+    assert clock.setTempo(bpm=90.0).tempoBpm == 90.0
+    stopped = clock.stop()
+    assert (state_of(stopped), stopped.positionBeats) == (TransportState.stopped, 0.0)
     assert stopped.timestamp.nanos > position.timestamp.nanos
 
 
-def test_regions_and_markers_are_made_moved_found_and_deleted(clock: Client) -> None:
+def test_regions_and_markers_are_made_moved_found_and_deleted(clock: GardenClient) -> None:
     made = region(clock, 4.0, 2.0, "play")
     assert (made.position, made.duration, made.behaviorType, made.contentId) == (4.0, 2.0, "play", "c")
-    moving = write_struct(garden.MoveRegion, regionId=made.regionId, newPosition=8.0)
-    assert clock.call("garden/moveRegion", moving).capnp(garden.Region).position == 8.0
-    asked = write_struct(garden.GetRegions, start=9.0, end=12.0)
-    assert [found.regionId for found in clock.call("garden/getRegions", asked).capnp(garden.Regions).regions] == [
-        made.regionId
-    ]
-    clock.call("garden/deleteRegion", write_struct(garden.DeleteRegion, regionId=made.regionId))
-    assert len(clock.call("garden/getRegions", asked).capnp(garden.Regions).regions) == 0
+    assert clock.moveRegion(regionId=made.regionId, newPosition=8.0).position == 8.0
+    assert [found.regionId for found in clock.getRegions(start=9.0, end=12.0).regions] == [made.regionId]
+    clock.deleteRegion(regionId=made.regionId)
+    assert len(clock.getRegions(start=9.0, end=12.0).regions) == 0
 
     cue = marker(clock, 3.0, "cue")
-    moving = write_struct(garden.MoveMarker, markerId=cue.markerId, newPositionBeats=5.0)
-    assert clock.call("garden/moveMarker", moving).capnp(garden.Marker).positionBeats == 5.0
-    asked = write_struct(garden.TimelineQuery, fromBeats=5.0, toBeats=5.0)
-    assert [found.markerType for found in clock.call("garden/getMarkers", asked).capnp(garden.Markers).markers] == [
-        "cue"
-    ]
-    clock.call("garden/deleteMarker", write_struct(garden.DeleteMarker, markerId=cue.markerId))
-    assert len(clock.call("garden/getMarkers", asked).capnp(garden.Markers).markers) == 0
+    assert clock.moveMarker(markerId=cue.markerId, newPositionBeats=5.0).positionBeats == 5.0
+    assert [found.markerType for found in clock.getMarkers(fromBeats=5.0, toBeats=5.0).markers] == ["cue"]
+    clock.deleteMarker(markerId=cue.markerId)
+    assert len(clock.getMarkers(fromBeats=5.0, toBeats=5.0).markers) == 0
 
 
-def test_what_the_transport_refuses_is_a_bad_body_that_names_the_field(clock: Client) -> None:
+def test_what_the_transport_refuses_is_a_bad_body_that_names_the_field(clock: GardenClient) -> None:
     with pytest.raises(BadBody, match="bpm: 0"):
-        move(clock, "setTempo", write_struct(garden.SetTempo, bpm=0.0))
+        clock.setTempo(bpm=0.0)
     with pytest.raises(BadBody, match="regionId: there is no region 'nowhere'"):
-        clock.call("garden/deleteRegion", write_struct(garden.DeleteRegion, regionId="nowhere"))
-    assert move(clock, "status").tempoBpm == 120.0
+        clock.deleteRegion(regionId="nowhere")
+    assert clock.status().tempoBpm == 120.0
 
 
-def test_the_service_has_the_methods_that_the_schema_declares(clock: Client) -> None:
-    (service,) = clock.call("hoot.broker/services").json()["services"]
-    assert set(service["methods"]) == set(garden.Garden.schema.method_names_inherited)
+def test_the_service_has_the_methods_that_the_schema_declares(hoot_bus: EmbeddedBroker, clock: GardenClient) -> None:
+    (service,) = hoot_bus.client().call("hoot.broker/services").json()["services"]
+    assert set(service["methods"]) == set(standard.garden.Garden.schema.method_names_inherited)

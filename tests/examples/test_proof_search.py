@@ -2,15 +2,17 @@
 
 import asyncio
 import itertools
+import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -18,12 +20,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import messages
-import prover_worker
 from checker import Absurd, Call, Cases, Function, Pair, Part, Proof, Side, Variable, WrongProof, check
 from graph import BadGraph, Graph, formulas_of, graph_of
 from hootbus.bus.embedded import EmbeddedBroker
-from hootbus.schemas import COPIES, standard, write_struct
-from hootbus.workers import BadBody, DeadlineExceeded, Request, SchemaMismatch, Worker
+from hootbus.bus.processes import hoot
+from hootbus.schemas import COPIES, CapnpBody, read_capnp, type_id, write_struct
+from hootbus.workers import BadBody, DeadlineExceeded, Request, SchemaMismatch, Worker, speak_majors
+from hootbus.workers.standard import proof_capnp, proof_types
+from hootbus.workers.standard.proof_bus import AsyncProverClient
+from hootbus.workers.standard.proof_capnp import Prover
 from logic import (
     FALSE,
     Formula,
@@ -37,15 +42,17 @@ from logic import (
     parse,
     safe_tactic,
 )
-from messages import Form
 from models import Model, counter_models, refutes
 from prove import CONJECTURES, described
+from prover_worker import Advisers, worker
 from race import Outcome, Patience, Verdict, settle
 from ranking import embed, rank, scored
 from scripts import lines_of, proof_of
 from search import Order, Search
+from spelled import SpelledProverClient
 
-FOLDER = Path(__file__).parents[2] / "examples" / "proof_search"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "examples" / "proof_search"
 TIMEOUT_S = 30
 # Requests after which all branches of a search have begun.
 MIDWAY = 20
@@ -65,6 +72,10 @@ FORMULAS = st.recursive(
 )
 
 Judge = Callable[[Goal], list[tuple[Tactic, float]]]
+T = TypeVar("T")
+
+# What they send is Cap'n Proto, and JSON.
+CLIENTS = [AsyncProverClient, SpelledProverClient]
 
 
 def ranked(goal: Goal) -> list[tuple[Tactic, float]]:
@@ -296,8 +307,8 @@ def test_a_model_that_refutes_nothing_is_refused() -> None:
 
 @pytest.mark.parametrize("kinds", [TermKind, TacticKind])
 def test_kinds_are_numbered_as_in_the_schema(kinds: type[TermKind] | type[TacticKind]) -> None:
-    named = getattr(standard.proof, kinds.__name__).schema.enumerants
-    assert {kind.name.lower(): kind.value for kind in kinds} == dict(named)
+    named = getattr(proof_capnp, kinds.__name__)
+    assert {kind.value: kind.name.lower() for kind in kinds} == dict(enumerate(named))
 
 
 def test_equal_formulas_are_one_node_behind_its_parts() -> None:
@@ -335,78 +346,86 @@ def test_arrays_that_are_no_graph_are_refused() -> None:
 
 @pytest.fixture
 def bus(hoot_bus: EmbeddedBroker) -> EmbeddedBroker:
-    hoot_bus.worker(prover_worker.worker)
+    hoot_bus.worker(worker)
     return hoot_bus
+
+
+def asked(bus: EmbeddedBroker, client: type[AsyncProverClient], ask: Callable[[AsyncProverClient], Awaitable[T]]) -> T:
+    """What comes of asking with such a client."""
+
+    async def run() -> T:
+        async with bus.async_client() as connected:
+            return await ask(client(connected))
+
+    return asyncio.run(run())
+
+
+async def suggestions(prover: AsyncProverClient, *goals: Goal) -> list[tuple[Tactic, float] | None]:
+    return [messages.read_suggestion(each) async for each in prover.suggest(state=messages.proof_state(goals))]
 
 
 # It has no proof, so it can be asked to be refuted, too.
 GOAL = Goal((parse("(a -> b) -> c"), parse("c -> a")), parse("a | ~c"), frozenset({C, parse("a -> c")}))
 
 
-def test_both_forms_get_the_same_answers(bus: EmbeddedBroker) -> None:
-    client, graph = bus.client(), graph_of(GOAL)
-    answers = []
+def test_both_clients_get_the_same_answers(bus: EmbeddedBroker) -> None:
+    graph = graph_of(GOAL)
+
+    async def answers(prover: AsyncProverClient) -> tuple[Any, ...]:
+        embedded = await prover.embed(messages.embedding_request(graph, 2))
+        embeddings = messages.read_embedding_response(embedded, graph)
+        ranks = await prover.rank(messages.ranking_request(graph, embeddings))
+        scores = messages.read_ranking_response(ranks, graph)
+        model = messages.read_counter_model(await prover.refute(messages.refutation_request(graph)), graph)
+        assert refutes(model, formulas_of(GOAL), list(GOAL.context), GOAL.target)
+        advice = await suggestions(prover, GOAL)
+        return embeddings.tolist(), scores.tolist(), advice, model.sees.tolist(), model.holds.tolist()
+
     # Of the whole process, in which other tests have run.
     before = COPIES.copied
-    for form in Form:
-        embeddings = messages.read_embedding_response(
-            client.call("prover/embed", messages.embedding_request(form, graph, 2)), graph
-        )
-        scores = messages.read_ranking_response(
-            client.call("prover/rank", messages.ranking_request(form, graph, embeddings)), graph
-        )
-        suggestions = list(
-            map(messages.read_suggestion, client.stream("prover/suggest", messages.proof_state(form, [GOAL])))
-        )
-        model = messages.read_counter_model(
-            client.call("prover/refute", messages.refutation_request(form, graph)), graph
-        )
-        assert refutes(model, formulas_of(GOAL), list(GOAL.context), GOAL.target)
-        answers.append((embeddings.tolist(), scores.tolist(), suggestions, model.sees.tolist(), model.holds.tolist()))
-    assert answers[0] == answers[1]
-    assert answers[0][0] == embed(graph, 2).tolist()
-    assert answers[0][1] == rank(graph, embed(graph, 2)).tolist()
-    assert [suggestion[0] for suggestion in answers[0][2] if suggestion is not None] == [
-        tactic for tactic, _ in ranked(GOAL)
-    ]
-    assert client.call("prover/stats").json()["copied"] == before
+    embeddings, scores, advice, *model = asked(bus, AsyncProverClient, answers)
+    assert asked(bus, SpelledProverClient, answers) == (embeddings, scores, advice, *model)
+    assert embeddings == embed(graph, 2).tolist()
+    assert scores == rank(graph, embed(graph, 2)).tolist()
+    assert [tactic for tactic, _ in advice] == [tactic for tactic, _ in ranked(GOAL)]
+    assert bus.client().call("prover/stats").json()["copied"] == before
+    assert worker.stats().translated == 4
 
 
-@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("client", CLIENTS)
 def test_of_a_state_with_a_safe_step_nothing_is_suggested_but_what_could_be_chosen(
-    bus: EmbeddedBroker, form: Form
+    bus: EmbeddedBroker, client: type[AsyncProverClient]
 ) -> None:
-    goals = [Goal((A,), A)]
-    assert safe_tactic(goals[0]) is not None
-    assert list(bus.client().stream("prover/suggest", messages.proof_state(form, goals))) == []
+    goal = Goal((A,), A)
+    assert safe_tactic(goal) is not None
+    assert asked(bus, client, lambda prover: suggestions(prover, goal)) == []
     with pytest.raises(BadBody, match="without goals"):
-        list(bus.client().stream("prover/suggest", messages.proof_state(form, [])))
+        asked(bus, client, suggestions)
 
 
 def test_what_makes_no_sense_is_a_bad_body(bus: EmbeddedBroker) -> None:
     client, graph = bus.client(), graph_of(GOAL)
-    state: Any = messages.proof_state(Form.JSON, [GOAL])
-    ranking: Any = messages.ranking_request(Form.JSON, graph, graph.features)
+    state = json.loads(messages.proof_state([GOAL]).to_json())
+    ranking = read_capnp(messages.ranking_request(graph, graph.features).buffer, proof_capnp.RankingRequest).to_dict()
     doubling = [{"kind": 0, "name": "a"}, *({"kind": 4, "parts": [place, place]} for place in range(500))]
     for method, body in {
-        "suggest": {**state, "goals": [{"target": 99}]},
+        "suggest": {"state": {**state, "goals": [{"target": 99}]}},
         "rank": {**ranking, "graph": {**ranking["graph"], "goal": 99}},
-        "embed": {**ranking, "rounds": 65},
+        "embed": {"schemaVersion": 1, "graph": ranking["graph"], "rounds": 65},
     }.items():
         with pytest.raises(BadBody):
             client.call(f"prover/{method}", body)
     for wrong, complaint in (
-        ({**state, "goals": [{"target": -1}]}, "Expected `int` >= 0 - at `$.goals[0].target`"),
-        ({**state, "goals": [{}]}, "missing required field `target` - at `$.goals[0]`"),
+        ({**state, "goals": [{"target": -1}]}, "state.goals[0].target: -1 is no UInt32"),
+        ({**state, "goals": [{"aim": 1}]}, "state.goals[0].aim: no such field; there are context, target, tried"),
         ({**state, "terms": [], "goals": [{"target": 2}]}, "there is no term 2; those to be named here are 0"),
         ({**state, "terms": [{"kind": 4, "parts": [0, 1]}]}, "there is no term 0"),
         ({**state, "terms": [{"kind": 77}]}, "77 is not a valid TermKind"),
         ({**state, "terms": doubling}, "deep"),
-        ({"schemaVersion": 1, "terms": "all"}, "Expected `array`, got `str` - at `$.terms`"),
-        ({}, "schemaVersion: it is missing"),
+        ({"schemaVersion": 1, "terms": "all"}, 'state.terms: "all" is no List(Term), which is a list'),
     ):
         with pytest.raises(BadBody, match=re.escape(complaint)):
-            client.call("prover/suggest", wrong)
+            client.call("prover/suggest", {"state": wrong})
     for wrong in ({**ranking, "width": 0}, {**ranking, "embeddings": [0.0]}, {**ranking, "graph": {}}):
         with pytest.raises(BadBody):
             client.call("prover/rank", wrong)
@@ -416,38 +435,41 @@ def test_terms_that_share_their_parts_are_not_written_out(bus: EmbeddedBroker) -
     # Written out it would have 2**90 atoms.
     terms = [{"kind": 0, "name": "a"}, *({"kind": 4, "parts": [place, place]} for place in range(90))]
     state = {"schemaVersion": 1, "terms": terms, "goals": [{"target": 90}]}
-    assert list(bus.client().stream("prover/suggest", state)) == []
+    assert list(bus.client().stream("prover/suggest", {"state": state})) == []
+
+
+def test_a_state_that_says_it_has_more_terms_than_it_has_room_for_is_a_bad_body(bus: EmbeddedBroker) -> None:
+    # Half a billion terms of no size: a root, a state of version 1, a list, and what its elements are like.
+    state = struct.pack("<IIQQQQQ", 0, 5, 1 << 48, 1 << 48 | 1 << 32, 1, 7 << 32 | 1, 0x1FFF_FFFF << 2)
+    with pytest.raises(BadBody, match="far more to walk through"):
+        bus.client().call("prover/suggest", CapnpBody(state, type_id(Prover.SuggestParams)))
 
 
 @pytest.mark.parametrize("version", [0, 2])
 def test_a_version_that_means_something_else_is_refused(bus: EmbeddedBroker, version: int) -> None:
     with pytest.raises(SchemaMismatch, match=f"version {version} "):
-        bus.client().call("prover/suggest", {"schemaVersion": version})
+        bus.client().call("prover/suggest", {"state": {"schemaVersion": version}})
     with pytest.raises(SchemaMismatch):
-        bus.client().call("prover/suggest", standard.proof.ProofState.new_message(schemaVersion=version))
+        bus.client().call("prover/suggest", write_struct(Prover.SuggestParams, state={"schemaVersion": version}))
 
 
 def stubborn(*methods: str) -> Worker:
     """Advisers of which these wait until they are told to stop."""
-    worker = Worker("prover", slots=8)
+    advisers = Advisers()
 
-    def waits(request: Request) -> None:
+    def waits(body: object, request: Request) -> dict[str, object]:
         request.cancelled.wait()
+        return {}
 
-    for method in (prover_worker.embed, prover_worker.rank, prover_worker.suggest, prover_worker.refute):
-        name = method.__name__
-        worker.method(name=name)(waits if name in methods else method)
-    return worker
+    for method in methods:
+        setattr(advisers, method, waits)
+    return advisers.new_worker(slots=8)
 
 
 def settled(
     bus: EmbeddedBroker, conjecture: str, patience: Patience, watch: Callable[[int], None] = lambda _: None
 ) -> Verdict:
-    async def ask() -> Verdict:
-        async with bus.async_client() as client:
-            return await settle(client, parse(conjecture), Form.CAPNP, patience, watch)
-
-    return asyncio.run(ask())
+    return asked(bus, AsyncProverClient, lambda prover: settle(prover, parse(conjecture), patience, watch))
 
 
 def test_a_branch_whose_adviser_is_silent_times_out_and_another_wins(hoot_bus: EmbeddedBroker) -> None:
@@ -498,18 +520,16 @@ def test_what_has_a_counter_model_is_not_provable_even_if_the_search_is_not_over
     ]
 
 
-@pytest.mark.parametrize("form", Form)
-def test_a_tactic_of_a_kind_that_only_newer_advisers_know_is_passed_over(hoot_bus: EmbeddedBroker, form: Form) -> None:
-    newer = Worker("prover")
-    fields = {"schemaVersion": 1, "tactic": {"kind": 999}, "score": 1.0}
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_tactic_of_a_kind_that_only_newer_advisers_know_is_passed_over(
+    hoot_bus: EmbeddedBroker, client: type[AsyncProverClient]
+) -> None:
+    class Newer(Advisers):
+        def suggest(self, body: Prover.SuggestParams, request: Request) -> Iterator[proof_types.Suggestion]:
+            yield proof_types.Suggestion(schemaVersion=1, tactic=proof_types.Tactic(kind=999), score=1.0)
 
-    @newer.method
-    def suggest(request: Request) -> Iterator[object]:
-        yield write_struct(standard.proof.Suggestion, **fields) if form is Form.CAPNP else fields
-
-    hoot_bus.worker(newer)
-    suggestions = hoot_bus.client().stream("prover/suggest", messages.proof_state(form, [GOAL]))
-    assert list(map(messages.read_suggestion, suggestions)) == [None]
+    hoot_bus.worker(Newer().new_worker())
+    assert asked(hoot_bus, client, lambda prover: suggestions(prover, GOAL)) == [None]
 
 
 def test_what_advisers_leave_out_is_tried_all_the_same() -> None:
@@ -608,6 +628,70 @@ def test_the_program_proves_refutes_and_tells_cancelled_branches_from_late_ones(
         assert [line for line in again if line.startswith("  branches: won")] == of_theorems
 
 
+RANKING = {
+    "schemaVersion": 1,
+    "graph": {
+        "nodeKinds": [0, 0, 4],
+        "featureWidth": 6,
+        "features": [*(1, 0, 0, 0, 0, 1), *(1, 0, 0, 0, 0, 1), *(0, 0, 0, 0, 1, 0.5)],
+        "edgeStarts": [0, 0, 0, 2],
+        "edgeTargets": [0, 1],
+        "goal": 1,
+        "premises": [2, 0],
+    },
+    "width": 6,
+    "embeddings": [*(1, 0, 0, 0, 0, 0), *(1, 0, 0, 0, 0, 0), *(0, 0, 0, 0, 1, 0)],
+}
+
+
+def called(bus: EmbeddedBroker, *arguments: str, stdin: str = "") -> tuple[int, str]:
+    """The exit status of `hoot call`, and what it prints or complains of."""
+    done = subprocess.run(
+        hoot("call", *arguments),
+        env=environment(bus),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    return done.returncode, done.stdout or done.stderr
+
+
+def test_json_in_a_file_is_a_request_to_the_worker_and_its_answer_is_json(
+    hoot_bus: EmbeddedBroker, tmp_path: Path
+) -> None:
+    request = tmp_path / "request.json"
+    with advisers(hoot_bus):
+        request.write_text(json.dumps(RANKING))
+        status, said = called(hoot_bus, "prover/rank", f"@{request}")
+        answer = json.loads(said)
+        assert (status, answer["schemaVersion"], len(answer["scores"])) == (0, 1, 2)
+        # The very message that the same JSON is when the shell writes it.
+        schema = ("--schema", f"{ROOT / 'schemas' / 'proof.capnp'}:RankingRequest")
+        status, said = called(hoot_bus, "prover/rank", "@-", *schema, stdin=request.read_text())
+        assert (status, json.loads(said)) == (0, answer)
+        request.write_text(json.dumps(RANKING | {"widht": 6}))
+        assert called(hoot_bus, "prover/rank", f"@{request}") == (
+            1,
+            "bad_body: widht: no such field; there are schemaVersion, graph, width, embeddings\n",
+        )
+
+
+def test_advisers_that_speak_another_major_or_none_are_not_asked(hoot_bus: EmbeddedBroker) -> None:
+    newer = Worker("prover")
+    speak_majors(newer, {2: 1, 3: 0})
+    with newer.running(hoot_bus.address):
+        assert prove(hoot_bus, "a -> a", status=1) == [
+            "Error: schema_mismatch: no major version in common: the client speaks 1, the service 2, 3"
+        ]
+    with stubborn().running(hoot_bus.address):
+        assert prove(hoot_bus, "a -> a", status=1) == [
+            "Error: schema_mismatch: prover is from before versions were agreed on: "
+            "it has no method 'hello'; this client speaks major 1"
+        ]
+
+
 def test_formulas_of_ones_own_are_proved_and_others_refused(hoot_bus: EmbeddedBroker) -> None:
     with advisers(hoot_bus):
         assert prove(hoot_bus, "a & b -> b")[:6] == [
@@ -676,7 +760,7 @@ def test_who_cancels_and_whose_time_is_over_are_told_apart_and_both_reach_the_wo
 ) -> None:
     with advisers(hoot_bus):
         client = hoot_bus.client()
-        endless = messages.refutation_request(Form.CAPNP, graph_of(Goal((), parse("~~(a | ~a)"))))
+        endless = messages.refutation_request(graph_of(Goal((), parse("~~(a | ~a)"))))
         before = stopped(hoot_bus)
         with pytest.raises(DeadlineExceeded):
             client.call("prover/refute", endless, timeout=0.05)
