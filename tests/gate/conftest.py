@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from functools import cache
+from typing import Final
 
 import pytest
 
 from gate.counts import Measured
 from gate.measure import measured
+from gate.verdict import Change
 
-_SHRUNK = pytest.StashKey[list[str]]()
+# A property of the test that found it; these reach us from the processes of `pytest -n`, too.
+_SHRUNK: Final = "shrunk"
 
 
 @pytest.fixture(scope="session")
@@ -18,14 +21,17 @@ def counted() -> Callable[[str], Measured]:
 
 
 @pytest.fixture
-def shrunk_notes(request: pytest.FixtureRequest) -> list[str]:
-    """Lines that stand below all tests, as nobody reads what a test that passes prints."""
-    return request.config.stash.setdefault(_SHRUNK, [])
+def note_shrunk(record_property: Callable[[str, object], None]) -> Callable[[Change], None]:
+    """Keeps a change for the lines below all tests, as nobody reads what a test that passes prints."""
+    return lambda change: record_property(_SHRUNK, str(change))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says what has shrunk so much that the baseline does not hold on to it."""
-    if notes := config.stash.get(_SHRUNK, []):
+    reports = [report for some in terminalreporter.stats.values() for report in some]
+    calls = [report for report in reports if isinstance(report, pytest.TestReport) and report.when == "call"]
+    notes = [note for report in calls for name, note in report.user_properties if name == _SHRUNK]
+    if notes:
         terminalreporter.section("much less than the baselines: `make baselines` would hold on to it")
         for note in notes:
-            terminalreporter.line(note)
+            terminalreporter.line(str(note))

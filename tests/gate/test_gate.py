@@ -11,12 +11,14 @@ import pytest
 from gate import baselines
 from gate.counts import Measured
 from gate.measure import NAMES, TIMEOUT_S, obstacle, variant
-from gate.verdict import grown, shrunk, table
+from gate.verdict import Change, grown, shrunk, table
 
 
 @pytest.mark.timeout(TIMEOUT_S)
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_has_grown(name: str, counted: Callable[[str], Measured], shrunk_notes: list[str]) -> None:
+def test_nothing_has_grown(
+    name: str, counted: Callable[[str], Measured], note_shrunk: Callable[[Change], None]
+) -> None:
     if reason := obstacle(name):
         pytest.skip(reason)
     baseline = baselines.read().get(variant(), {}).get(name)
@@ -24,6 +26,7 @@ def test_nothing_has_grown(name: str, counted: Callable[[str], Measured], shrunk
         pytest.skip(f"there is no baseline of {name} with the {variant()} door to libzmq")
     now = counted(name)
     assert now.keys() == baseline.keys(), "other things are counted than before: make baselines"
-    shrunk_notes += map(str, shrunk(baseline, now))
+    for change in shrunk(baseline, now):
+        note_shrunk(change)
     if changes := grown(baseline, now):
         pytest.fail("\n\n".join([*map(table, changes), "If it is meant: make baselines"]), pytrace=False)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-# Building the wheel takes most of a minute, and longer where the processors are shared.
-pytestmark = pytest.mark.timeout(300)
+# Building the wheel takes half a minute, and several where the processors are shared.
+pytestmark = pytest.mark.timeout(600)
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("bus", "frames", "schemas", "workers")
