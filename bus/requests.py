@@ -105,6 +105,8 @@ class Requests:
             self.refuse(message, Overloaded("too many requests without an outcome"))
             return
         worker = None if service.queue.for_any else service.pick()
+        if service.mixed and worker is not None:
+            worker = service.exchange(worker, message.service, False)
         if worker is None and (
             len(service.queue) >= limits.queue_messages or service.queue_bytes + size > limits.queue_bytes
         ):
@@ -171,14 +173,21 @@ class Requests:
             if request is None:
                 service.offer(worker)
                 return
+            message = request.message
+            assert message is not None, "what is queued is held"
+            if service.mixed and request.deadline > now:
+                other = service.exchange(worker, message.service, request.strikes > 0)
+                if other is None:
+                    # Those who have the method are busy: it keeps its turn, and the others wait behind it.
+                    service.queue.put_back(request)
+                    return
+                worker = other
             self.queued_count -= 1
             if request.deadline <= now:
                 # The tick that would have said so is still to come.
                 service.offer(worker)
                 self.fail(request, _too_late())
                 continue
-            message = request.message
-            assert message is not None, "what is queued is held"
             if not request.idempotent:
                 self._release(request)
             self._hand(request, message, worker, now)

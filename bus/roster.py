@@ -138,7 +138,7 @@ class Roster:
         worker.hostname = registration.hostname
         worker.version = registration.version
         worker.pid = registration.pid
-        worker.methods = tuple(method.name for method in registration.methods)
+        worker.service.announce(worker, tuple(method.name for method in registration.methods))
         if registration.lost_after_ms:
             worker.lost_after_s = min(registration.lost_after_ms / 1000, self._limits.lost_after_max_s)
         if speaks is not None:

@@ -110,6 +110,8 @@ class Worker:
     # Of the READY that registered it: the same one again, doubled on its way, changes nothing.
     ready_id: bytes = b""
     methods: tuple[str, ...] = ()
+    # The service frames that name them; none: it takes whatever comes, or does not say.
+    frames: frozenset[bytes] = frozenset()
     # What it states of its methods' types, None for nothing.
     speaks: Version | None = None
     done: int = 0
@@ -283,6 +285,8 @@ class Service:
     errors: int = 0
     # Workers that were not let in, for their types.
     refused: int = 0
+    # Whether some workers have methods that others do not have, as while newer ones replace older ones.
+    mixed: bool = False
 
     def __init__(self, name: bytes) -> None:
         self.name = name
@@ -290,6 +294,8 @@ class Service:
         self.workers: dict[bytes, Worker] = {}
         self.free: LazyHeap[Worker] = LazyHeap()
         self.queue: Queue = Queue()
+        # How many workers have the same methods.
+        self._alike: dict[frozenset[bytes], int] = {}
 
     @property
     def queue_bytes(self) -> int:
@@ -299,6 +305,7 @@ class Service:
     def add(self, worker: Worker) -> None:
         """One more worker. It is to be offered, once it may get work."""
         self.workers[worker.identity] = worker
+        self._count(worker.frames, 1)
         before = self.sole
         self.sole = worker if len(self.workers) == 1 else None
         if before is not None:
@@ -307,11 +314,52 @@ class Service:
     def remove(self, worker: Worker) -> None:
         """One worker less."""
         del self.workers[worker.identity]
+        self._count(worker.frames, -1)
         worker.ticket = 0
         self.sole = None
         if len(self.workers) == 1:
             (self.sole,) = self.workers.values()
             self.sole.ticket = 0
+
+    def announce(self, worker: Worker, methods: tuple[str, ...]) -> None:
+        """What a worker of this service offers."""
+        self._count(worker.frames, -1)
+        worker.methods = methods
+        worker.frames = frozenset([self.name + b"/" + method.encode() for method in methods])
+        self._count(worker.frames, 1)
+
+    def _count(self, frames: frozenset[bytes], more: int) -> None:
+        count = self._alike.get(frames, 0) + more
+        if count:
+            self._alike[frames] = count
+        else:
+            del self._alike[frames]
+        self.mixed = len(self._alike) > 1
+
+    def exchange(self, worker: Worker, frame: bytes, struck: bool) -> Worker | None:
+        """Who gets a request under this service frame instead of the worker that was picked: one with the method.
+
+        None if all of them are busy; a `struck` request is not for one that has such a one. The picked one if it has
+        the method, or if nobody has: it will say so.
+        """
+        if not worker.frames or frame in worker.frames:
+            return worker
+        best: Worker | None = None
+        is_offered = False
+        for each in self.workers.values():
+            if each.frames and frame not in each.frames:
+                continue
+            is_offered = True
+            if not each.takes_more or (struck and each.struck):
+                continue
+            if best is None or _load(each) < _load(best):
+                best = each
+        if not is_offered:
+            return worker
+        self.offer(worker)
+        if best is not None:
+            best.ticket = 0
+        return best
 
     def pick(self) -> Worker | None:
         """The worker to get the next request, None if none has a free slot. It is to be offered again then."""
@@ -325,8 +373,12 @@ class Service:
         if self.sole is not None:
             return
         if worker.takes_more:
-            # A suspect one comes behind all others, whatever their load; one with a struck request behind those, so
-            # that the first is free for another such request if any is, and company stays away from what may kill.
-            self.free.push(len(worker.in_flight) / worker.slots + worker.suspect + 2 * worker.struck, worker)
+            self.free.push(_load(worker), worker)
         else:
             worker.ticket = 0
+
+
+def _load(worker: Worker) -> float:
+    # A suspect one comes behind all others, whatever their load; one with a struck request behind those, so that the
+    # first is free for another such request if any is, and company stays away from what may kill.
+    return len(worker.in_flight) / worker.slots + worker.suspect + 2 * worker.struck

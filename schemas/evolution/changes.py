@@ -271,9 +271,7 @@ ENUMERANT_RENUMBERED: Final = _breaking(
 
 # Interfaces
 
-METHOD_ADDED: Final = _compatible(
-    "method-added", "new method", "a worker of old answers unknown_method to who calls it", "never calls it"
-)
+METHOD_ADDED: Final = _compatible("method-added", "new method", "a worker of old is not asked for it", "never calls it")
 METHOD_REMOVED: Final = _breaking(
     "method-removed", "removed", "whoever calls it is refused as unknown", "whoever calls it is refused as unknown"
 )

@@ -59,6 +59,47 @@ def test_the_method_behind_the_slash_does_not_matter_to_the_broker() -> None:
     assert world.get(asked) == [handed(b"w", asked)]
 
 
+def test_a_method_that_only_newer_workers_have_goes_to_these_and_waits_for_them() -> None:
+    world = World()
+    world.join(b"old", methods=["upper"])
+    world.join(b"new", methods=["upper", "lower"])
+    first, second = (request(b"c", each, service=b"text/lower") for each in (A, B))
+    assert world.get(first) == [handed(b"new", first)]
+    assert world.get(second) == []
+    third = request(b"c", C, service=b"text/upper")
+    # In its turn: the queue is one.
+    assert world.get(third) == []
+    answer = reply(b"new", A)
+    assert world.get(answer) == [delivered(first, answer), handed(b"new", second), handed(b"old", third)]
+
+
+def test_a_method_that_nobody_has_is_left_to_a_worker_to_refuse() -> None:
+    world = World()
+    world.join(b"old", methods=["upper"])
+    world.join(b"new", methods=["upper", "lower"])
+    asked = request(b"c", service=b"text/sing")
+    assert world.get(asked) == [handed(b"old", asked)]
+
+
+def test_who_waits_for_newer_workers_does_so_no_longer_once_the_last_has_gone() -> None:
+    world = World()
+    world.join(b"old", methods=["upper"])
+    world.join(b"new", methods=["lower"])
+    first, second = (request(b"c", each, service=b"text/lower") for each in (A, B))
+    world.get(first)
+    assert world.get(second) == []
+    assert sent(world.leaves(b"new")[-1:]).route == (b"old",)
+
+
+def test_a_worker_that_names_no_methods_takes_any() -> None:
+    world = World()
+    world.join(b"old", methods=["upper"])
+    world.join(b"plain")
+    first, second = (request(b"c", each, service=b"text/lower") for each in (A, B))
+    assert world.get(first) == [handed(b"plain", first)]
+    assert world.get(second) == []
+
+
 def test_the_least_loaded_worker_is_next_and_load_is_by_declared_slots() -> None:
     world = World()
     world.join(b"one", slots=1)

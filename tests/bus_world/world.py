@@ -81,9 +81,11 @@ class World:
         """What follows when the peer's pipe took no more."""
         return self.step(Undeliverable(message, False))
 
-    def join(self, identity: bytes, service: bytes = b"text", slots: int = 1) -> list[Effect]:
+    def join(
+        self, identity: bytes, service: bytes = b"text", slots: int = 1, methods: Iterable[str] = ()
+    ) -> list[Effect]:
         """A worker of ours registers; what follows beside its welcome."""
-        effects = self.get(ready(identity, service, slots))
+        effects = self.get(ready(identity, service, slots, methods=methods))
         assert effects[0] == welcome(identity), effects
         return effects[1:]
 

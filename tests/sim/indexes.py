@@ -93,7 +93,8 @@ def _check_services(requests: Requests, workers: dict[bytes, Worker]) -> None:
             _agree(f"free workers of {name!r} beside the only one", free, {})
             free = should
         clean = [identity for identity in free if not service.workers[identity].struck]
-        if (service.queue.for_any and free) or (service.queue and clean):
+        # Where only some have the method that is asked for, a free one may have to be left alone.
+        if not service.mixed and ((service.queue.for_any and free) or (service.queue and clean)):
             raise Violation(f"{len(service.queue)} requests wait for {name!r} while a worker has a free slot")
         if not service.workers:
             if not service.queue:
