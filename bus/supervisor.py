@@ -89,6 +89,10 @@ class Supervisor:
         backoff = backoff or Backoff()
         self._children = [Child(number, msgspec.structs.replace(backoff), 0.0) for number in range(1, count + 1)]
         self._stopping = False
+        # What the signals' handlers note for the loop, which alone looks after the children: a handler that signalled
+        # them would miss the one that is being started at that moment.
+        self._stop_asked = False
+        self._kill_asked = False
         self._kill_at = float("inf")
         self._status = 0
 
@@ -103,6 +107,10 @@ class Supervisor:
 
     def _supervise(self, lifeline: Lifeline, wake: int) -> None:
         while True:
+            if self._stop_asked and not self._stopping:
+                self._stop()
+            if self._kill_asked:
+                self._kill_at = 0.0
             self._reap()
             now = time.monotonic()
             running = [child for child in self._children if child.process is not None]
@@ -149,18 +157,15 @@ class Supervisor:
                 continue
             if status == CANNOT_BEGIN and child.backoff.failures == 0:
                 self._status = 1
-                self.stop()
+                self._stop()
                 continue
             now = time.monotonic()
             delay_s = child.backoff.after(now - child.started_at)
             child.start_at = now + delay_s
             _log.warning("worker %d (pid %d) %s; again in %.1f s", child.number, pid, ending(status), delay_s)
 
-    def stop(self) -> None:
-        """Has every process drain. The second time, and after the time to drain, they are killed."""
-        if self._stopping:
-            self._kill_at = 0.0
-            return
+    def _stop(self) -> None:
+        """Has every process drain; those that take longer than they have time for are killed."""
         self._stopping = True
         self._kill_at = time.monotonic() + self._drain_timeout_s + _GRACE_S
         self._signal(signal.SIGTERM)
@@ -199,11 +204,11 @@ class Supervisor:
             os.close(writer)
 
     def _terminated(self, number: int, frame: object) -> None:
-        if not self._stopping:
-            self.stop()
+        self._stop_asked = True
 
     def _interrupted(self, number: int, frame: object) -> None:
-        self.stop()
+        self._kill_asked = self._stop_asked or self._stopping
+        self._stop_asked = True
 
 
 def tell_gone(bus: BusAddress, identity: bytes) -> bool:

@@ -3,13 +3,17 @@
 import os
 import secrets
 import signal
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import pytest
 import zmq
 
 from cli.shell import started, until
 from hootbus.bus.embedded import EmbeddedBroker
-from hootbus.bus.supervisor import Backoff, ending, tell_gone
+from hootbus.bus.supervisor import Backoff, Supervisor, ending, tell_gone
 from hootbus.frames import (
     Command,
     ContentType,
@@ -94,6 +98,22 @@ def test_a_supervisor_says_goodbye_for_a_worker_that_was_killed(tmp_path: Path) 
     finally:
         wire.close(0)
         context.term()
+
+
+def test_what_is_told_to_stop_while_it_starts_a_process_stops_that_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    children: list[subprocess.Popen[bytes]] = []
+    start = subprocess.Popen
+
+    def stopped_meanwhile(command: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]":  # noqa: ANN401  # its own
+        children.append(start(command, **options))
+        os.kill(os.getpid(), signal.SIGTERM)
+        return children[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", stopped_meanwhile)
+    bus = parse_address("ipc:///nowhere/at/all")
+    assert Supervisor(["sleep", "1000"], 2, bus, drain_timeout_s=0.0).run() == 0
+    # Were it not asked, it would be killed when its time is over.
+    assert [child.returncode for child in children] == [-signal.SIGTERM, -signal.SIGTERM]
 
 
 def next_of(wire: Wire, command: Command) -> Message:
