@@ -1,19 +1,23 @@
 """The judge: a claim must be true, and go together with what is spoken. And the court, in which his process may die."""
 
+import fcntl
 import os
 import signal
 import sys
+import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Queue
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
+from cli.shell import until
 from hootbus.bus.court import Court
-from hootbus.bus.judge import Shelf, judge, judge_from
+from hootbus.bus.judge import LENGTH, Shelf, judge, judge_from
 from hootbus.bus.judgement import DIFFERENCES_MAX, WORD_CHARS_MAX, Case, Claim, Finding, Verdict
 from hootbus.schemas import Method
 from hootbus.schemas.compiling import compile_files
@@ -235,11 +239,21 @@ def test_one_whose_time_is_used_up_is_not_given_the_case_again(hear: Hear, claim
     court.judge(Case(claims["first"]))
     verdicts.get(timeout=60.0)
     os.kill(pid_of(court), signal.SIGSTOP)
-    court.judge(Case(claims["first"]))
+    case = Case(claims["first"])
+    court.judge(case)
+    # It has the case then: else the next judge would be given it.
+    until(lambda: unread_by(court) == LENGTH.size + len(msgspec.msgpack.encode(case)), "the case is handed over")
     # As the kernel does when the limit is reached.
     os.kill(pid_of(court), signal.SIGXCPU)
     os.kill(pid_of(court), signal.SIGCONT)
     assert verdicts.get(timeout=60.0) == Verdict(Finding.TOO_LONG, ("it takes longer than 60 s",))
+
+
+def unread_by(court: Court) -> int:
+    """Bytes that wait for the judge."""
+    assert court._child is not None
+    assert court._child.stdin is not None
+    return int.from_bytes(fcntl.ioctl(court._child.stdin, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def test_it_closes_in_the_midst_of_a_case(hear: Hear, claims: dict[str, Claim]) -> None:
