@@ -17,6 +17,7 @@ from setuptools.command.build_ext import build_ext  # type: ignore[import-untype
 COMPILED: Final = (
     "bus/core.py",
     "bus/lazyheap.py",
+    "bus/outcomes.py",
     "bus/requests.py",
     "bus/roster.py",
     "bus/state.py",

@@ -7,6 +7,7 @@ from msgspec import structs
 
 from hootbus.bus.judgement import Claim
 from hootbus.bus.limits import Limits
+from hootbus.bus.tally import Tally
 from hootbus.frames.errors import HootError, Overloaded
 from hootbus.schemas import Method
 
@@ -49,8 +50,9 @@ class Comparisons:
     No client may take all places, and all of them together no more than half the bytes: workers need the rest.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, tally: Tally) -> None:
         self._limits = limits
+        self._reached = tally.reached
         self._by_client: dict[bytes, dict[bytes, Comparison]] = {}
         self._count = 0
         self.bytes = 0
@@ -76,11 +78,14 @@ class Comparisons:
         """One more, that is not among them. Raises Overloaded."""
         limits, size = self._limits, len(comparison.claim.nodes)
         if self._count >= limits.comparisons:
+            self._reached["comparisons"] += 1
             raise Overloaded(f"{self._count} schemas wait to be compared")
         of_client = len(self._by_client.get(comparison.client, {}))
         if of_client >= limits.comparisons_per_client:
+            self._reached["comparisons_per_client"] += 1
             raise Overloaded(f"{of_client} schemas of this client wait to be compared")
         if self.bytes + size > limits.held_schema_bytes // 2:
+            self._reached["held_schema_bytes"] += 1
             raise Overloaded(f"schemas of {self.bytes} bytes wait to be compared")
         self._by_client.setdefault(comparison.client, {})[comparison.request_id] = comparison
         self._count += 1

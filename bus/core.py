@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from hootbus.bus import answers
-from hootbus.bus.effects import Effect, Note, Stop
+from hootbus.bus.effects import Effect, Note, Send, Stop
 from hootbus.bus.gate import Gate
 from hootbus.bus.house import BROKER, House
 from hootbus.bus.inputs import (
@@ -116,6 +116,11 @@ class Core:
         if open_already is not None:
             self._requests.merge(open_already, message)
             return
+        replay = self._requests.outcomes.find(message, now)
+        if replay is not None:
+            self.tally.replayed += 1
+            self._effects.append(Send(replay))
+            return
         name = service.partition(b"/")[0]
         if name.startswith(OWN_PREFIX):
             if service == BROKER and _is_ping(message):
@@ -126,7 +131,7 @@ class Core:
         if self._drain_until is not None:
             self._requests.refuse(message, BrokerStopping("the broker takes no new requests"))
             return
-        if self._requests.is_quarantined(message):
+        if self._requests.quarantine.holds(message):
             self._requests.refuse(message, Quarantined("this request took down the workers that tried it"))
             return
         found = self._requests.services.get(name)
@@ -159,6 +164,7 @@ class Core:
         if found is None:
             services = self._requests.services
             if len(services) >= self.limits.services:
+                self.tally.reached["services"] += 1
                 self._requests.refuse(message, Overloaded("the broker has as many services as it may"))
                 return None
             found = services[name] = Service(name)
@@ -175,7 +181,7 @@ class Core:
             if candidate is not None:
                 self._gate.replied(candidate, message, now)
             else:
-                self._drop(Dropped.REPLY_UNASKED)
+                self.tally.drop(Dropped.REPLY_UNASKED)
             return
         self._roster.heard(worker, now)
         self._requests.complete(worker, message, now)
@@ -185,7 +191,7 @@ class Core:
     def _on_partial(self, message: Message, now: float) -> None:
         worker = self._roster.workers.get(message.route[0])
         if worker is None or worker.left:
-            self._drop(Dropped.PARTIAL_UNASKED)
+            self.tally.drop(Dropped.PARTIAL_UNASKED)
             return
         self._roster.heard(worker, now)
         self._requests.pass_partial(worker, message)
@@ -195,7 +201,7 @@ class Core:
         if request is not None:
             self._requests.cancel(request, now)
         elif not self._gate.cancel(message.route[0], message.request_id):
-            self._drop(Dropped.CANCEL_UNKNOWN)
+            self.tally.drop(Dropped.CANCEL_UNKNOWN)
 
     def _on_heartbeat(self, message: Message, now: float) -> None:
         worker = self._roster.workers.get(message.route[0])
@@ -221,10 +227,10 @@ class Core:
         # A client that says goodbye wants no more replies.
         for request in self._requests.of_client(message.route[0]):
             self._requests.cancel(request, now)
-        self.tally.dropped[Dropped.CLIENT_GONE] += self._gate.client_gone(message.route[0])
+        self._forget_comparisons(message.route[0])
 
     def _on_credit(self, message: Message, now: float) -> None:
-        self._drop(Dropped.CREDIT_UNSUPPORTED)
+        self.tally.drop(Dropped.CREDIT_UNSUPPORTED)
 
     # Everything else that happens
 
@@ -240,18 +246,21 @@ class Core:
                 return
             candidate = self._gate.find(message.route[0])
             if candidate is not None:
-                self._drop(Dropped.WORKER_GONE if event.gone else Dropped.WORKER_FULL)
+                service = self._requests.services.get(candidate.service)
+                self.tally.drop(Dropped.WORKER_GONE if event.gone else Dropped.WORKER_FULL, service)
                 if event.gone or message.request_id == candidate.asked_id:
                     # With a full pipe it does not know that it was asked: it begins anew with its next READY.
                     self._gate.leave(candidate, now)
                 return
         if message.command in _TO_WORKERS:
             # The worker is gone from the roster already, and with it whatever it had.
-            self._drop(Dropped.WORKER_GONE if event.gone else Dropped.WORKER_FULL)
+            service = self._requests.service_of(message)
+            self.tally.drop(Dropped.WORKER_GONE if event.gone else Dropped.WORKER_FULL, service)
             return
-        self._drop(Dropped.CLIENT_GONE if event.gone else Dropped.CLIENT_FULL)
+        service = self._requests.service_of(message)
+        self.tally.drop(Dropped.CLIENT_GONE if event.gone else Dropped.CLIENT_FULL, service)
         if event.gone:
-            self.tally.dropped[Dropped.CLIENT_GONE] += self._gate.client_gone(message.route[0])
+            self._forget_comparisons(message.route[0])
         if message.command is Command.PARTIAL:
             request = self._requests.find(message.route[0], message.request_id)
             if request is not None:
@@ -261,7 +270,7 @@ class Core:
         if message.command is Command.REQUEST:
             self._requests.take_back(worker, message)
         else:
-            self._drop(Dropped.WORKER_GONE if gone else Dropped.WORKER_FULL)
+            self.tally.drop(Dropped.WORKER_GONE if gone else Dropped.WORKER_FULL, worker.service)
         if gone:
             # Others may have gone with it.
             self._roster.probe(now)
@@ -292,6 +301,7 @@ class Core:
 
     def _ticked(self, event: Ticked, now: float) -> None:
         self._requests.expire(now)
+        self._requests.outcomes.expire(now)
         self._gate.tick(now)
         self._roster.tick(now)
 
@@ -311,6 +321,7 @@ class Core:
         stopping = BrokerStopping("the broker stops")
         if now >= self._drain_until:
             for request in self._requests.all_open():
+                self.tally.reached["drain_timeout_s"] += 1
                 self._requests.stop(request, stopping, now)
         if self._requests.open_count or self._stopped:
             return
@@ -318,8 +329,9 @@ class Core:
         self._roster.dismiss_all(stopping)
         self._effects.append(Stop())
 
-    def _drop(self, reason: Dropped) -> None:
-        self.tally.dropped[reason] += 1
+    def _forget_comparisons(self, identity: bytes) -> None:
+        for _ in range(self._gate.client_gone(identity)):
+            self.tally.drop(Dropped.CLIENT_GONE)
 
 
 def _is_ping(message: Message) -> bool:

@@ -117,7 +117,7 @@ class Gate:
         self._questions: deque[Comparison] = deque()
         self._clients_turn = False
         self._on_trial: Proof | Comparison | None = None
-        self._comparisons = Comparisons(limits)
+        self._comparisons = Comparisons(limits, tally)
         self._closed: HootError | None = None
         # Of versions that are spoken, and of workers that wait for a verdict.
         self._workers_bytes = 0
@@ -156,6 +156,7 @@ class Gate:
         """A worker announces a version that none of its service speaks. Raises Overloaded."""
         limits = self._limits
         if len(self._candidates) >= limits.pending_workers:
+            self._tally.reached["pending_workers"] += 1
             raise Overloaded(f"{len(self._candidates)} workers wait for their schemas to be judged")
         name, methods = message.service, stated(registration.methods)
         self._check_versions(self._services.get(name))
@@ -174,7 +175,7 @@ class Gate:
         """A REPLY of a worker that waits: its schema, if it is the answer to our question."""
         inquiry = candidate.inquiry
         if message.request_id != candidate.asked_id or self._asked.pop(candidate.asked_id, None) is None:
-            self._tally.dropped[Dropped.REPLY_UNASKED] += 1
+            self._tally.drop(Dropped.REPLY_UNASKED, self._services.get(candidate.service))
             return
         size = len(message.body)
         try:
@@ -230,8 +231,8 @@ class Gate:
 
     def tell(self, candidate: Candidate, error: HootError) -> None:
         """Tells a worker that it will not be let in."""
-        self._tally.dropped[Dropped.BAD_REGISTRATION] += 1
         service = self._services.get(candidate.service)
+        self._tally.drop(Dropped.BAD_REGISTRATION, service)
         if service is not None:
             service.refused += 1
         self._note("worker_refused", service=candidate.service.decode(), reason=str(error))
@@ -315,6 +316,7 @@ class Gate:
         tally.schemas_incompatible += finding is Finding.INCOMPATIBLE
         tally.schemas_unsound += finding is Finding.UNSOUND
         tally.schemas_unjudged += finding in (Finding.UNJUDGED, Finding.TOO_LONG, Finding.UNHEARD)
+        tally.reached["judge_timeout_s"] += finding is Finding.TOO_LONG
         if isinstance(case, Comparison):
             if case in self._comparisons:
                 self._compared(case, verdict)
@@ -373,19 +375,25 @@ class Gate:
         service = self._services.get(comparison.service)
         if verdict.finding is Finding.FINE and service is not None:
             for fingerprint in fingerprints_of(comparison.method):
-                service.versions.understands(comparison.frame, fingerprint, self._limits.compared_versions)
+                most = self._limits.compared_versions
+                self._tally.reached["compared_versions"] += service.versions.understands(
+                    comparison.frame, fingerprint, most
+                )
         self._answer(comparison, error_of(verdict))
 
     # Bounds, time, and the end
 
     def _check_size(self, size: int) -> None:
         if size > self._limits.schema_bytes:
+            self._tally.reached["schema_bytes"] += 1
             raise BadBody(f"a schema of {size} bytes, at most {self._limits.schema_bytes}")
         if self.held_bytes + size > self._limits.held_schema_bytes:
+            self._tally.reached["held_schema_bytes"] += 1
             raise Overloaded("the broker holds as many bytes of schemas as it may")
 
     def _check_versions(self, service: Service | None) -> None:
         if service is not None and len(service.versions) >= self._limits.versions_per_service:
+            self._tally.reached["versions_per_service"] += 1
             raise Overloaded(f"the workers of {service.name.decode()!r} speak {len(service.versions)} versions already")
 
     def tick(self, now: float) -> None:
@@ -393,6 +401,7 @@ class Gate:
         while self._asked and next(iter(self._asked.values()))[0] <= now:
             _, (_, candidate) = self._asked.popitem(last=False)
             self._tally.schemas_unanswered += 1
+            self._tally.reached["schema_timeout_s"] += 1
             seconds = self._limits.schema_timeout_s
             # It may only have been busy: those of ours try again then.
             error = Overloaded(f"no answer to {WORKER_SCHEMA.decode()} within {seconds:g} s")

@@ -10,6 +10,9 @@ MEBIBYTE: Final = 1024 * 1024
 # Each beat is a message to every worker; shorter than this the broker would do nothing else.
 HEARTBEAT_INTERVAL_MIN_S: Final = 0.01
 
+# What happens at an interval, and bounds nothing: nobody is ever held back by it.
+INTERVALS: Final = frozenset({"heartbeat_interval_s"})
+
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Counts, bytes and seconds that the core keeps to.
@@ -29,9 +32,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     queue_bytes: int = 512 * MEBIBYTE
     # Bodies the broker holds on to, in queues and for a second try.
     held_bytes: int = 1024 * MEBIBYTE
-    # Workers that may die with a request before it is quarantined, and how many such requests are remembered.
+    # Workers that may die with a request before it is quarantined; how many such requests are remembered, and the bytes
+    # of their bodies.
     strikes: int = 2
     quarantined: int = 1_000
+    quarantined_bytes: int = 64 * MEBIBYTE
+    # Replies that are kept for a client that asks again, as the first one did not reach it: their count, bytes and age.
+    outcomes: int = 10_000
+    outcome_bytes: int = 64 * MEBIBYTE
+    outcome_age_s: float = 60.0
     # Workers whose schema is still to be judged, and clients' comparisons that wait: all, and of one client.
     pending_workers: int = 1_000
     comparisons: int = 1_000

@@ -10,7 +10,9 @@ from typing import Final
 from hootbus.bus import answers
 from hootbus.bus.effects import Effect, Send
 from hootbus.bus.limits import Limits
-from hootbus.bus.state import Client, Phase, Request, Service, Worker
+from hootbus.bus.outcomes import Outcomes
+from hootbus.bus.quarantine import Quarantine
+from hootbus.bus.state import Client, Isolated, Phase, Request, Service, Worker
 from hootbus.bus.tally import Dropped, Tally
 from hootbus.frames.deadlines import Deadlines
 from hootbus.frames.errors import (
@@ -54,8 +56,9 @@ class Requests:
         self._effects = effects
         self._clients: dict[bytes, Client] = {}
         self._deadlines: Deadlines[Request] = Deadlines()
-        self._quarantine: OrderedDict[tuple[bytes, bytes], None] = OrderedDict()
         self._arrivals = 0
+        self.outcomes = Outcomes(limits, tally)
+        self.quarantine = Quarantine(limits, tally)
         self.services: dict[bytes, Service] = {}
         # Services with requests that wait and no worker, in the order in which they give up.
         self._orphans: OrderedDict[bytes, Service] = OrderedDict()
@@ -75,6 +78,10 @@ class Requests:
         client = self._clients.get(identity)
         return list(client.open.values()) if client is not None else []
 
+    def service_of(self, message: Message) -> Service | None:
+        """The service that a message's frame names, if there is one."""
+        return self.services.get(message.service.partition(b"/")[0])
+
     def all_open(self) -> list[Request]:
         """Every request without an outcome."""
         return [request for client in self._clients.values() for request in client.open.values()]
@@ -89,40 +96,42 @@ class Requests:
 
     # From arrival to a worker
 
-    def is_quarantined(self, message: Message) -> bool:
-        """Whether this request took down its workers before; then it is refused, whoever offers its service now."""
-        return bool(self._quarantine) and (message.route[0], message.request_id) in self._quarantine
+    def accept(self, message: Message, service: Service, now: float, isolated: Isolated | None = None) -> None:
+        """Takes in a new request: to a worker at once, or into the queue, or refused.
 
-    def accept(self, message: Message, service: Service, now: float) -> None:
-        """Takes in a new request: to a worker at once, or into the queue, or refused."""
+        What is `isolated` and tried again comes as its retry, which is as dangerous as it has been.
+        """
         limits = self._limits
         identity, request_id = message.route[0], message.request_id
         options = message.options
         flags = options.flags if options is not None else 0
         size = message.size
         client = self._clients.get(identity)
-        if self.open_count >= limits.requests or (client and len(client.open) >= limits.requests_per_client):
-            self.refuse(message, Overloaded("too many requests without an outcome"))
+        if self.open_count >= limits.requests:
+            self._overload(message, "requests", "too many requests without an outcome")
             return
-        worker = None if service.queue.for_any else service.pick()
+        if client and len(client.open) >= limits.requests_per_client:
+            self._overload(message, "requests_per_client", "too many requests without an outcome")
+            return
+        worker = None if service.queue.for_any or isolated is not None else service.pick()
         if service.mixed and worker is not None:
             worker = service.exchange(worker, message.service, False)
-        if worker is None and (
-            len(service.queue) >= limits.queue_messages or service.queue_bytes + size > limits.queue_bytes
-        ):
-            self.refuse(message, Overloaded(f"the queue of {service.name.decode()!r} is full"))
+        if worker is None and len(service.queue) >= limits.queue_messages:
+            self._overload(message, "queue_messages", f"the queue of {service.name.decode()!r} is full")
+            return
+        if worker is None and service.queue_bytes + size > limits.queue_bytes:
+            self._overload(message, "queue_bytes", f"the queue of {service.name.decode()!r} is full")
             return
         held = worker is None or flags & _IDEMPOTENT
         if held and self.held_bytes + size > limits.held_bytes:
             if worker is not None:
                 service.offer(worker)
-            self.refuse(message, Overloaded("the broker holds as many bytes as it may"))
+            self._overload(message, "held_bytes", "the broker holds as many bytes as it may")
             return
         if client is None:
             client = self._clients[identity] = Client(identity)
-        timeout = (
-            options.deadline_ms / 1000 if options is not None and options.deadline_ms else limits.request_timeout_s
-        )
+        deadline_ms = options.deadline_ms if options is not None else 0
+        timeout = deadline_ms / 1000 if deadline_ms else limits.request_timeout_s
         self._arrivals += 1
         request = Request(
             client,
@@ -139,6 +148,7 @@ class Requests:
             self._arrivals,
         )
         request.epoch = service.versions.epoch
+        request.timed_here = not deadline_ms
         client.open[request_id] = request
         self.open_count += 1
         self._tally.requests += 1
@@ -148,6 +158,11 @@ class Requests:
             self._hold(request, message)
         if worker is not None:
             self._hand(request, message, worker, now)
+        elif isolated is not None:
+            request.isolated, request.strikes = isolated, isolated.strikes
+            isolated.retry = request
+            self._put_back(request)
+            self.dispatch(service, now)
         else:
             service.queue.append(request)
             self.queued_count += 1
@@ -186,7 +201,7 @@ class Requests:
             if request.deadline <= now:
                 # The tick that would have said so is still to come.
                 service.offer(worker)
-                self.fail(request, _too_late())
+                self.fail(request, self._too_late(request))
                 continue
             if not request.idempotent:
                 self._release(request)
@@ -260,22 +275,22 @@ class Requests:
     def complete(self, worker: Worker, message: Message, now: float) -> None:
         """A worker's REPLY: frees its slot, and is its client's outcome if that has none yet."""
         request = worker.in_flight.pop(message.request_id, None)
+        service = worker.service
         if request is None:
-            self._drop(Dropped.REPLY_UNASKED)
+            self._tally.drop(Dropped.REPLY_UNASKED, service)
             return
         worker.done += 1
         if request.strikes:
             worker.struck -= 1
-        service = worker.service
         service.offer(worker)
         if request.phase is _OVER:
-            self._drop(Dropped.REPLY_LATE)
+            self._tally.drop(Dropped.REPLY_LATE, service)
         else:
-            self._deliver(request, message)
+            self._deliver(request, message, now)
         if service.queue.waiting:
             self.dispatch(service, now)
 
-    def _deliver(self, request: Request, message: Message) -> None:
+    def _deliver(self, request: Request, message: Message, now: float) -> None:
         options = message.options
         if not request.extended and message.attachments:
             self.fail(request, UnsupportedContentType("the reply has attachments, which this client cannot take"))
@@ -284,37 +299,39 @@ class Requests:
         self._tally.replies += 1
         if options is not None and options.status:
             request.service.errors += 1
+            self._tally.failed(options.status)
+        elif request.isolated is not None:
+            self.quarantine.remove(request.isolated)
         self._close(request)
         if request.one_way:
-            self._drop(Dropped.REPLY_ONE_WAY)
+            self._tally.drop(Dropped.REPLY_ONE_WAY, request.service)
             return
-        self._effects.append(
-            Send(
-                Message(
-                    request.route,
-                    _REPLY,
-                    message.content_type,
-                    request.request_id,
-                    message.service,
-                    message.traceparent,
-                    message.body,
-                    options if request.extended else None,
-                    message.attachments,
-                )
-            )
+        outcome = Message(
+            request.route,
+            _REPLY,
+            message.content_type,
+            request.request_id,
+            message.service,
+            message.traceparent,
+            message.body,
+            options if request.extended else None,
+            message.attachments,
         )
+        if request.flags & _IDEMPOTENT:
+            self.outcomes.keep(request.target, outcome, now)
+        self._effects.append(Send(outcome))
 
     def pass_partial(self, worker: Worker, message: Message) -> None:
         """A worker's PARTIAL goes to a client that said it takes them."""
         request = worker.in_flight.get(message.request_id)
         if request is None or message.options is None:
-            self._drop(Dropped.PARTIAL_UNASKED)
+            self._tally.drop(Dropped.PARTIAL_UNASKED, worker.service)
             return
         if request.phase is _OVER:
-            self._drop(Dropped.PARTIAL_LATE)
+            self._tally.drop(Dropped.PARTIAL_LATE, worker.service)
             return
         if not (request.extended and request.flags & _PARTIALS) or request.one_way:
-            self._drop(Dropped.PARTIAL_UNASKED)
+            self._tally.drop(Dropped.PARTIAL_UNASKED, worker.service)
             return
         self._tally.partials += 1
         self._effects.append(
@@ -343,10 +360,13 @@ class Requests:
             if request.phase is _OVER:
                 continue
             request.strikes += died
+            if request.isolated is not None:
+                request.isolated.strikes = request.strikes
             if not request.idempotent:
                 self.fail(request, WorkerLost("the worker went away; whether it carried this out is not known"))
             elif died and request.strikes >= self._limits.strikes:
-                self._remember_quarantined(request)
+                if request.isolated is None:
+                    self.quarantine.add(request, now)
                 self.fail(request, Quarantined(f"{request.strikes} workers went down with this request"))
             else:
                 again.append(request)
@@ -379,11 +399,12 @@ class Requests:
     def expire(self, now: float) -> None:
         """Ends what has run out of time, and what waits in vain for a worker."""
         for request in self._deadlines.due(now):
-            self._end(request, _too_late(), now)
+            self._end(request, self._too_late(request), now)
         while self._orphans and next(iter(self._orphans.values())).give_up_at <= now:
             _, service = self._orphans.popitem(last=False)
             for request in list(service.queue.values()):
                 if not request.flags & _WAIT:
+                    self._tally.reached["linger_s"] += 1
                     self._end(request, self._nobody(request), now)
 
     def stop(self, request: Request, stopping: HootError, now: float) -> None:
@@ -423,7 +444,7 @@ class Requests:
         request.service.errors += 1
         self._tally.errors[error.code] += 1
         if request.one_way:
-            self._drop(Dropped.ERROR_ONE_WAY)
+            self._tally.drop(Dropped.ERROR_ONE_WAY, request.service)
             return
         self._effects.append(
             Send(
@@ -437,20 +458,20 @@ class Requests:
         """The error is the outcome of a request that was not accepted."""
         self._tally.errors[error.code] += 1
         if message.options is not None and message.options.flags & _ONE_WAY:
-            self._drop(Dropped.ERROR_ONE_WAY)
+            self._tally.drop(Dropped.ERROR_ONE_WAY, self.service_of(message))
             return
         self._effects.append(Send(answers.error_reply(message, error)))
 
     def answer(self, reply: Message, request: Message) -> None:
         """The broker's own reply to a request that it answers itself."""
         if request.options is not None and request.options.flags & _ONE_WAY:
-            self._drop(Dropped.REPLY_ONE_WAY)
+            self._tally.drop(Dropped.REPLY_ONE_WAY)
             return
         self._effects.append(Send(reply))
 
     def refuse_malformed(self, error: MalformedMessage) -> None:
         """Whoever sent a REQUEST with a readable id is told; everything else is only counted."""
-        self._drop(Dropped.BAD_FRAME)
+        self._tally.drop(Dropped.BAD_FRAME)
         self._tally.malformed[error.field] = self._tally.malformed.get(error.field, 0) + 1
         if error.request_id is not None and error.route:
             self._tally.errors[error.code] += 1
@@ -486,14 +507,10 @@ class Requests:
             request.message = None
             self.held_bytes -= request.size
 
-    def _remember_quarantined(self, request: Request) -> None:
-        self._quarantine[request.client.identity, request.request_id] = None
-        if len(self._quarantine) > self._limits.quarantined:
-            self._quarantine.popitem(last=False)
+    def _overload(self, message: Message, limit: str, why: str) -> None:
+        self._tally.reached[limit] += 1
+        self.refuse(message, Overloaded(why))
 
-    def _drop(self, reason: Dropped) -> None:
-        self._tally.dropped[reason] += 1
-
-
-def _too_late() -> HootError:
-    return DeadlineExceeded("the time given is over")
+    def _too_late(self, request: Request) -> HootError:
+        self._tally.reached["request_timeout_s"] += request.timed_here
+        return DeadlineExceeded("the time given is over")

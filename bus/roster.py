@@ -102,7 +102,7 @@ class Roster:
                     self._gate.come(message, registration, now)
                     return
         except HootError as error:
-            self._tally.dropped[Dropped.BAD_REGISTRATION] += 1
+            self._tally.drop(Dropped.BAD_REGISTRATION, self._requests.service_of(message))
             self._note("worker_refused", service=message.service.decode(errors="replace"), reason=str(error))
             extended = message.options is not None
             self._effects.append(Send(answers.disconnect(message.route, extended, message.request_id, error)))
@@ -140,7 +140,9 @@ class Roster:
         worker.pid = registration.pid
         worker.service.announce(worker, tuple(method.name for method in registration.methods))
         if registration.lost_after_ms:
-            worker.lost_after_s = min(registration.lost_after_ms / 1000, self._limits.lost_after_max_s)
+            stated_s, longest_s = registration.lost_after_ms / 1000, self._limits.lost_after_max_s
+            self._tally.reached["lost_after_max_s"] += stated_s > longest_s
+            worker.lost_after_s = min(stated_s, longest_s)
         if speaks is not None:
             worker.speaks = speaks
             worker.service.versions.join(speaks)
@@ -170,13 +172,16 @@ class Roster:
         self._check_room(name)
         registration = _read_registration(message)
         if not 1 <= registration.slots <= self._limits.slots_per_worker:
+            self._tally.reached["slots_per_worker"] += registration.slots > self._limits.slots_per_worker
             raise BadBody(f"slots: {registration.slots} is not 1 to {self._limits.slots_per_worker}")
         return name, registration
 
     def _check_room(self, name: bytes) -> None:
         if len(self.workers) + len(self._gate) >= self._limits.workers:
+            self._tally.reached["workers"] += 1
             raise Overloaded("the broker has as many workers as it may")
         if name not in self._requests.services and len(self._requests.services) >= self._limits.services:
+            self._tally.reached["services"] += 1
             raise Overloaded("the broker has as many services as it may")
 
     def _add(self, route: tuple[bytes, ...], name: bytes, slots: int, now: float) -> Worker:
@@ -260,14 +265,16 @@ class Roster:
             if worker.going:
                 continue
             if silence > worker.lost_after_s:
+                self._tally.reached["lost_after_s"] += 1
                 self._effects.append(Send(answers.disconnect(worker.route, worker.extended)))
                 self.part(worker, f"silent for {silence:.1f} s", now, died=True)
             elif worker.draining and now > worker.drain_until:
                 self.part(worker, "did not finish in the time it asked for", now, died=False)
             elif worker.stalled or (silence > self._limits.suspect_after_s and not worker.suspect):
                 # A stalled one is tried again once a beat, as there may be room now.
-                worker.stalled = False
-                worker.suspect = silence > self._limits.suspect_after_s
+                silent = silence > self._limits.suspect_after_s
+                self._tally.reached["suspect_after_s"] += silent and not worker.suspect
+                worker.stalled, worker.suspect = False, silent
                 worker.service.offer(worker)
                 self._requests.dispatch(worker.service, now)
         self._beat()

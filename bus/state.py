@@ -60,6 +60,10 @@ class Request:
     strikes: int = 0
     # That of its service's versions when it was last held against them.
     epoch: int = 0
+    # Whether its deadline is the broker's, as its client gave none.
+    timed_here: bool = False
+    # What is carried out once more by it, if it is somebody's retry of a quarantined request.
+    isolated: "Isolated | None" = None
 
     def __init__(
         self,
@@ -98,6 +102,40 @@ class Request:
     def one_way(self) -> bool:
         """Whether its client wants no reply."""
         return bool(self.flags & _ONE_WAY)
+
+
+class Isolated:
+    """A request in quarantine. `message` is None if there was no room for it; `size` is that of its body.
+
+    `key` is its client's identity and its id. `service` is whom it went to, which its service frame, `target`, does not
+    name where the broker's default service took it.
+    """
+
+    # As it is being carried out once more.
+    retry: Request | None = None
+
+    def __init__(
+        self, number: int, key: tuple[bytes, bytes], service: bytes, message: Message, strikes: int, since: float
+    ) -> None:
+        self.number = number
+        self.key = key
+        self.service = service
+        self.target = message.service
+        self.content_type = message.content_type
+        self.size: int = message.size
+        self.strikes = strikes
+        self.since = since
+        self.message: Message | None = message
+
+    @property
+    def id(self) -> str:
+        """What people call it."""
+        return f"q{self.number}"
+
+    @property
+    def retrying(self) -> bool:
+        """Whether it is being carried out once more."""
+        return self.retry is not None and self.retry.phase is not Phase.OVER
 
 
 class Worker:
@@ -294,6 +332,8 @@ class Service:
         self.workers: dict[bytes, Worker] = {}
         self.free: LazyHeap[Worker] = LazyHeap()
         self.queue: Queue = Queue()
+        # Messages that went no further, by reason: bounded, as the reasons are.
+        self.dropped: dict[str, int] = {}
         # How many workers have the same methods.
         self._alike: dict[frozenset[bytes], int] = {}
 

@@ -1,8 +1,15 @@
 """What the broker counts, by fixed names: nothing a peer sends can add a name."""
 
 from enum import StrEnum
+from typing import Final
 
+from hootbus.bus.limits import INTERVALS, Limits
+from hootbus.bus.state import Service
 from hootbus.frames.errors import ERRORS
+
+# By its number; those that are not ours, of newer or foreign workers, are counted as one.
+_CODES: Final = {kind.number: kind.code for kind in ERRORS}
+_FOREIGN: Final = "other"
 
 
 class Dropped(StrEnum):
@@ -32,6 +39,9 @@ class Tally:
     partials: int = 0
     merged: int = 0
     retried: int = 0
+    # Requests that came again after their reply was sent, and got that once more.
+    replayed: int = 0
+    quarantined: int = 0
     workers_attached: int = 0
     workers_lost: int = 0
     disconnects: int = 0
@@ -45,6 +55,22 @@ class Tally:
 
     def __init__(self) -> None:
         self.dropped: dict[str, int] = dict.fromkeys(Dropped, 0)
+        # Of these, what belongs to no service; the others are counted there, too.
+        self.dropped_elsewhere: dict[str, int] = {}
+        # Outcomes by code: the broker's own, and those of workers.
         self.errors: dict[str, int] = {kind.code: 0 for kind in ERRORS}
+        self.failures: dict[str, int] = {**self.errors, _FOREIGN: 0}
+        # How often each of the limits held something back, by its name.
+        self.reached: dict[str, int] = {name: 0 for name in Limits.__struct_fields__ if name not in INTERVALS}
         # Which frame of those counted as bad_frame was wrong.
         self.malformed: dict[str, int] = {}
+
+    def drop(self, reason: Dropped, service: Service | None = None) -> None:
+        """A message went no further; `service` is whose it was."""
+        counts = self.dropped_elsewhere if service is None else service.dropped
+        self.dropped[reason] += 1
+        counts[reason] = counts.get(reason, 0) + 1
+
+    def failed(self, status: int) -> None:
+        """A worker has answered with this error's number."""
+        self.failures[_CODES.get(status, _FOREIGN)] += 1

@@ -108,17 +108,19 @@ class Versions:
         text = f"{shown}: no worker speaks the version {fingerprint:#018x} of its types; compare the schemas"
         return SchemaMismatch(text, details=UNKNOWN_VERSION)
 
-    def understands(self, frame: bytes, fingerprint: int, most: int) -> None:
+    def understands(self, frame: bytes, fingerprint: int, most: int) -> bool:
         """A client's schema was compared with all versions, and they understand each other.
 
-        Of more than `most` such the oldest is forgotten: its clients will have it compared again.
+        Of more than `most` such the oldest is forgotten: its clients will have it compared again. True if one was.
         """
         spoken = self._spoken.get(frame)
         if spoken is None:
-            return
+            return False
         spoken.compared[fingerprint] = None
-        if len(spoken.compared) > most:
-            del spoken.compared[next(iter(spoken.compared))]
+        if len(spoken.compared) <= most:
+            return False
+        del spoken.compared[next(iter(spoken.compared))]
+        return True
 
     def _gather(self) -> dict[bytes, Spoken]:
         gathered: dict[bytes, Spoken] = {}

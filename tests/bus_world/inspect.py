@@ -33,7 +33,20 @@ def check(core: Core) -> None:
     dialled = sum(worker.dialled for worker in workers.values())
     assert len(requests.services) <= core.limits.services + dialled
     assert len(workers) <= core.limits.workers + dialled
-    assert len(requests._quarantine) <= core.limits.quarantined
+    _check_memories(requests, core)
+
+
+def _check_memories(requests: Requests, core: Core) -> None:
+    outcomes, quarantine, limits = requests.outcomes, requests.quarantine, core.limits
+    assert len(outcomes) <= limits.outcomes
+    kept = [outcome.reply.size for outcome in outcomes._kept.values()]
+    assert outcomes.bytes == sum(kept) <= limits.outcome_bytes
+    isolated = quarantine.all()
+    assert len(isolated) <= limits.quarantined
+    assert quarantine._by_key == {each.key: each for each in isolated}
+    assert [quarantine.find(each.id) for each in isolated] == isolated
+    assert quarantine.bytes == sum(each.size for each in isolated if each.message is not None)
+    assert quarantine.bytes <= limits.quarantined_bytes
 
 
 def check_gate(core: Core) -> None:

@@ -122,5 +122,7 @@ def _check_bounds(core: Core) -> None:
     for client in requests._clients.values():
         if not 0 < len(client.open) <= limits.requests_per_client:
             raise Violation(f"a client has {len(client.open)} requests open")
-    if len(requests._quarantine) > limits.quarantined:
+    if len(requests.quarantine) > limits.quarantined or requests.quarantine.bytes > limits.quarantined_bytes:
         raise Violation("too many quarantined requests are remembered")
+    if len(requests.outcomes) > limits.outcomes or requests.outcomes.bytes > limits.outcome_bytes:
+        raise Violation("too many outcomes are remembered")

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from hootbus.bus.limits import Limits
-from hootbus.frames.errors import Quarantined, WorkerLost
+from hootbus.frames.errors import HandlerFailed, HootError, Quarantined, WorkerLost
 from hootbus.frames.malformed import MalformedMessage
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import COMPARE, WORKER_SCHEMA, Command, ContentType, Flag
@@ -26,6 +26,7 @@ class Owed(msgspec.Struct, eq=False):
     options: bool
     partials: bool
     one_way: bool
+    idempotent: bool
     hands: int = 0
     taken_back: int = 0
     # Of its sends: those that left, those whose worker said goodbye, and those whose worker may have had other reasons
@@ -45,6 +46,8 @@ class Ledger:
         self._owed: dict[tuple[bytes, bytes], Owed] = {}
         self._malformed: list[tuple[bytes, bytes]] = []
         self._quarantined: set[tuple[bytes, bytes]] = set()
+        # What a worker has answered last, as its client was told.
+        self._told: dict[tuple[bytes, bytes], Message] = {}
         # Of registered workers: the id of their READY, their slots, and what they owe replies for.
         self._ready: dict[bytes, bytes] = {}
         self._slots: dict[bytes, int] = {}
@@ -107,7 +110,8 @@ class Ledger:
         before = self._owed.get(key)
         if before is None or one_way:
             partials = options is not None and bool(options.flags & Flag.PARTIALS)
-            self._owed[key] = Owed(now + timeout, options is not None, partials, one_way)
+            idempotent = options is not None and bool(options.flags & Flag.IDEMPOTENT)
+            self._owed[key] = Owed(now + timeout, options is not None, partials, one_way, idempotent)
 
     def sent(self, message: Message, now: float) -> None:
         """What the core decided to send, when it did."""
@@ -146,6 +150,7 @@ class Ledger:
             raise Violation(f"a REPLY for {identity[:4].hex()}, which is owed none: {message}")
         del self._owed[key]
         error = error_of(message)
+        self._judge_replay(key, owed, message, error)
         if isinstance(error, WorkerLost) and not owed.left and "the broker stopped" not in error.message:
             raise Violation(f"{self._asks.find(*key)} is lost with a worker, and never left for any")
         if isinstance(error, Quarantined):
@@ -153,6 +158,19 @@ class Ledger:
             if key not in self._quarantined and deaths < self._limits.strikes:
                 raise Violation(f"{self._asks.find(*key)} is quarantined, and was at {deaths} deaths")
             self._quarantined.add(key)
+
+    def _judge_replay(self, key: tuple[bytes, bytes], owed: Owed, message: Message, error: HootError | None) -> None:
+        """What the broker cannot have of its own for a request that no worker has had, it must have told before."""
+        if error is not None and not isinstance(error, HandlerFailed) or message.service.startswith(b"hoot."):
+            return
+        if owed.hands:
+            self._told[key] = message
+            return
+        before = self._told.get(key)
+        if before is None or before.__replace__(route=message.route) != message:
+            raise Violation(f"{self._asks.find(*key)} is replayed {message}, and was told {before}")
+        if not owed.idempotent:
+            raise Violation(f"{self._asks.find(*key)} is not idempotent, and its outcome is replayed")
 
     def _hand(self, identity: bytes, message: Message, now: float) -> None:
         who = identity[:4].hex()

@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 import pytest
 
 from hootbus.bus.gate import Candidate, Gate
+from hootbus.bus.outcomes import Outcomes
 from hootbus.bus.requests import Requests
 from hootbus.bus.roster import Roster
 from hootbus.bus.state import Phase, Queue, Request, Service, Worker
@@ -228,6 +229,17 @@ def _verdicts_are_for_whoever_is_first(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Gate, "leave", leave)
 
 
+def _replays_somebody_elses(patch: pytest.MonkeyPatch) -> None:
+    right = Outcomes.find
+
+    def find(self: Outcomes, message: Message, now: float) -> Message | None:
+        mine = right(self, message, now)
+        others = [kept.reply for kept in self._kept.values() if kept.target == message.service]
+        return mine and others[0].__replace__(route=message.route, request_id=message.request_id)
+
+    patch.setattr(Outcomes, "find", find)
+
+
 PLANTS: Final[dict[Plant, str]] = {
     _late_reply_frees_no_slot: "3 slots and 4 requests|all is quiet, and the core has",
     _retries_what_may_run_once: "is (handed out|not idempotent and was started) 2 times",
@@ -249,6 +261,7 @@ PLANTS: Final[dict[Plant, str]] = {
     _any_version_is_understood: "is started by",
     _who_waits_is_in: "is started by|AssertionError",
     _verdicts_are_for_whoever_is_first: "AssertionError",
+    _replays_somebody_elses: "is replayed",
 }
 
 
