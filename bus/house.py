@@ -1,172 +1,58 @@
-"""The broker's own services, `hoot.broker` and `hoot.events`: what they answer, in JSON and in Cap'n Proto."""
+"""The broker's own services, by what they are asked; `hoot.quarantine` is the ward's."""
 
 import math
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import msgspec
 
-from hootbus.bus import answers
 from hootbus.bus.comparisons import Comparison
 from hootbus.bus.effects import Effect, Publish
 from hootbus.bus.gate import Gate
 from hootbus.bus.requests import Requests
 from hootbus.bus.roster import Roster
 from hootbus.bus.state import Service
+from hootbus.bus.statements import (
+    ComparedAnswer,
+    DrainAnswer,
+    EchoAnswer,
+    MethodAnswer,
+    SchemaAnswer,
+    SchemaQuestion,
+    ServiceAnswer,
+    ServicesAnswer,
+    StatusAnswer,
+    VersionAnswer,
+    VersionSchema,
+    WorkerAnswer,
+    WorkersAnswer,
+    question,
+    reply,
+)
 from hootbus.bus.tally import Tally
 from hootbus.bus.versions import Version
+from hootbus.bus.ward import QUARANTINE, Ward
 from hootbus.frames.errors import BadBody, HootError, UnknownMethod, UnknownService, UnsupportedContentType
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import SERVICE_BYTES_MAX, ContentType
-from hootbus.schemas import BodyError, Method, read_capnp, read_json, standard, type_id, write_capnp, write_json
-
-Q = TypeVar("Q", bound=msgspec.Struct)
+from hootbus.schemas import BodyError, Method, read_capnp, standard
 
 BROKER: Final = b"hoot.broker"
 EVENTS: Final = b"hoot.events"
+DRAIN: Final = b"hoot.broker/drain"
 # Only under this prefix does the broker publish for a peer, so that nobody can speak in another's name.
 ECHO_PREFIX: Final = "hoot.echo."
 _ECHO_CHARS_MAX: Final = 64
-_IDS: Final = frozenset({"requestType", "replyType", "requestFingerprint", "replyFingerprint"})
 # Of all schemas in one answer: a few bytes ask for it, and the broker does nothing else while it writes it.
 _SCHEMA_BYTES_MAX: Final = 4 * 1024 * 1024
 
 
-class StatusAnswer(msgspec.Struct, frozen=True):
-    """`hoot.broker/status`. `errors` counts outcomes by code, `dropped` messages by reason."""
+def administers(frame: bytes) -> bool:
+    """Whether a request under this service frame changes the broker for others, or shows what is theirs.
 
-    broker: str
-    version: str
-    state: str
-    pid: int
-    uptimeSecs: int
-    services: int
-    workers: int
-    queued: int
-    inFlight: int
-    heldBytes: int
-    counters: dict[str, int]
-    errors: dict[str, int]
-    dropped: dict[str, int]
-
-
-class MethodAnswer(msgspec.Struct, frozen=True):
-    """A method's types in one version: names, type ids and fingerprints, "" and 0 where nothing is said."""
-
-    name: str
-    isDefault: bool
-    request: str
-    reply: str
-    requestType: int
-    replyType: int
-    requestFingerprint: int
-    replyFingerprint: int
-
-
-class VersionAnswer(msgspec.Struct, frozen=True):
-    """A version of a service's types, and how many workers speak it."""
-
-    workers: int
-    methods: tuple[MethodAnswer, ...]
-
-
-class ServiceAnswer(msgspec.Struct, frozen=True):
-    """One of `hoot.broker/services`; counts since the service was first offered."""
-
-    name: str
-    workers: int
-    slots: int
-    free: int
-    queued: int
-    queuedBytes: int
-    inFlight: int
-    requests: int
-    replies: int
-    errors: int
-    methods: tuple[str, ...]
-    versions: tuple[VersionAnswer, ...]
-    pending: int
-    refused: int
-
-
-class ServicesAnswer(msgspec.Struct, frozen=True):
-    """`hoot.broker/services`, by name."""
-
-    services: tuple[ServiceAnswer, ...]
-
-
-class WorkerAnswer(msgspec.Struct, frozen=True):
-    """One of `hoot.broker/workers`. `id` is the broker's own name for it: a routing id is nobody's business."""
-
-    id: str
-    service: str
-    name: str
-    hostname: str
-    version: str
-    state: str
-    pid: int
-    slots: int
-    inFlight: int
-    done: int
-    silentMs: int
-    connectedSecs: int
-    extension: bool
-
-
-class WorkersAnswer(msgspec.Struct, frozen=True):
-    """`hoot.broker/workers`, longest attached first."""
-
-    workers: tuple[WorkerAnswer, ...]
-
-
-class DrainAnswer(msgspec.Struct, frozen=True):
-    """`hoot.broker/drain`: what the broker will still finish before it ends."""
-
-    state: str
-    inFlight: int
-    queued: int
-
-
-class EchoAnswer(msgspec.Struct, frozen=True):
-    """`hoot.events/echo`, question and answer: the topic an empty event is published under."""
-
-    topic: str
-
-
-class SchemaQuestion(msgspec.Struct, frozen=True):
-    """What `hoot.broker/schema` takes."""
-
-    service: str
-
-
-class VersionSchema(msgspec.Struct, frozen=True):
-    """A version with its schema, a CodeGeneratorRequest; in JSON as base64. Empty if there is no room for it."""
-
-    version: VersionAnswer
-    nodes: bytes
-
-
-class SchemaAnswer(msgspec.Struct, frozen=True):
-    """`hoot.broker/schema`: the versions that a service's workers speak, that of most workers first."""
-
-    versions: tuple[VersionSchema, ...]
-
-
-class ComparedAnswer(msgspec.Struct, frozen=True):
-    """`hoot.broker/compare`: they understand each other."""
-
-    target: str
-
-
-_SCHEMAS: Final[dict[type[msgspec.Struct], Any]] = {
-    StatusAnswer: standard.broker.Status,
-    ServicesAnswer: standard.broker.Services,
-    WorkersAnswer: standard.broker.Workers,
-    DrainAnswer: standard.broker.Drain,
-    EchoAnswer: standard.broker.EchoRequest,
-    SchemaAnswer: standard.broker.ServiceSchema,
-    ComparedAnswer: standard.broker.Compared,
-}
+    Everything else of the broker's own may be asked by whoever may call it.
+    """
+    return frame == DRAIN or frame.partition(b"/")[0] == QUARANTINE
 
 
 class House:
@@ -194,6 +80,7 @@ class House:
         self._pid = pid
         self._effects = effects
         self._started_at = now
+        self._ward = Ward(requests)
 
     def uptime_s(self, now: float) -> int:
         """Whole seconds since the broker began."""
@@ -207,6 +94,11 @@ class House:
                 # Its answer is the judge's, and comes later.
                 self._gate.compare(self._comparison(message, now), now)
                 return False
+            if service == QUARANTINE:
+                told = self._ward.ask(message, method.decode(errors="replace"), state, now)
+                if told is not None:
+                    self._say(told, message)
+                return False
             answer = self._answer(service, method.decode(errors="replace"), message, state, now)
         except HootError as error:
             self._requests.refuse(message, error)
@@ -219,7 +111,7 @@ class House:
     def _say(self, answer: msgspec.Struct, message: Message) -> None:
         self._tally.requests += 1
         self._tally.replies += 1
-        self._requests.answer(_reply(message, answer), message)
+        self._requests.answer(reply(message, answer), message)
 
     def _comparison(self, message: Message, now: float) -> Comparison:
         """The question in a body, which carries a schema and so is Cap'n Proto. Raises BadBody or another."""
@@ -268,7 +160,7 @@ class House:
             case "workers":
                 return self._workers(now)
             case "schema":
-                return self._schema(_question(message, SchemaQuestion, standard.broker.SchemaRequest).service)
+                return self._schema(question(message, SchemaQuestion, standard.broker.SchemaRequest).service)
             case "drain":
                 requests = self._requests
                 queued = requests.queued_count
@@ -283,6 +175,8 @@ class House:
             "partials": tally.partials,
             "merged": tally.merged,
             "retried": tally.retried,
+            "replayed": tally.replayed,
+            "quarantined": tally.quarantined,
             "workers_attached": tally.workers_attached,
             "workers_lost": tally.workers_lost,
             "disconnects": tally.disconnects,
@@ -309,6 +203,8 @@ class House:
             counters=counters,
             errors=dict(tally.errors),
             dropped=dropped,
+            failures=dict(tally.failures),
+            reached=dict(tally.reached),
         )
 
     def _services(self) -> ServicesAnswer:
@@ -336,9 +232,10 @@ class House:
                     versions=tuple(map(_version, _by_workers(service))),
                     pending=pending.get(name, 0),
                     refused=service.refused,
+                    dropped=dict(service.dropped),
                 )
             )
-        return ServicesAnswer(tuple(found))
+        return ServicesAnswer(tuple(found), dict(self._tally.dropped_elsewhere))
 
     def _workers(self, now: float) -> WorkersAnswer:
         attached = [
@@ -417,46 +314,9 @@ def _version(version: Version) -> VersionAnswer:
     )
 
 
-def _with_ids_as_text(value: Any) -> Any:  # noqa: ANN401  # JSON, or a part of it
-    """Ids and fingerprints as people and `hoot schema` write them: as numbers, readers of JSON would round them."""
-    if isinstance(value, dict):
-        return {
-            name: f"{inner:#018x}" if name in _IDS and isinstance(inner, int) else _with_ids_as_text(inner)
-            for name, inner in value.items()
-        }
-    return [_with_ids_as_text(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
-def _question(message: Message, kind: type[Q], schema: Any) -> Q:  # noqa: ANN401  # a struct of a loaded file
-    """What a request to the broker itself says. Raises BadBody or UnsupportedContentType."""
-    try:
-        if message.content_type is ContentType.JSON:
-            return read_json(message.body, kind)
-        if message.content_type is ContentType.CAPNPROTO:
-            asked = read_capnp(message.body, schema)
-            return kind(**{field: str(getattr(asked, field)) for field in kind.__struct_fields__})
-    except BodyError as error:
-        raise BadBody(str(error)) from None
-    raise UnsupportedContentType(f"{message.service.decode(errors='replace')} takes JSON or Cap'n Proto")
-
-
 def _echo_topic(message: Message) -> str:
     """The topic in an echo request's body. Raises BadBody or UnsupportedContentType."""
-    topic = _question(message, EchoAnswer, standard.broker.EchoRequest).topic
+    topic = question(message, EchoAnswer, standard.broker.EchoRequest).topic
     if not topic.startswith(ECHO_PREFIX) or len(topic) > _ECHO_CHARS_MAX or not topic.isascii():
         raise BadBody(f"the topic must begin with {ECHO_PREFIX!r} and have at most {_ECHO_CHARS_MAX} ASCII characters")
     return topic
-
-
-def _reply(message: Message, answer: msgspec.Struct) -> Message:
-    """The answer in the form of the question: Cap'n Proto for Cap'n Proto, JSON for all else."""
-    if message.content_type is not ContentType.CAPNPROTO:
-        return answers.reply(message, ContentType.JSON, write_json(_with_ids_as_text(msgspec.to_builtins(answer))))
-    schema = _SCHEMAS[type(answer)]
-    fields = msgspec.to_builtins(answer, builtin_types=(bytes,))
-    # Cap'n Proto has no maps: counters are lists of name and value.
-    for field, value in fields.items():
-        if isinstance(value, dict):
-            fields[field] = [{"name": name, "value": count} for name, count in value.items()]
-    body = write_capnp(schema.new_message(**fields))
-    return answers.reply(message, ContentType.CAPNPROTO, body, type_id(schema))

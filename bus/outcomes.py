@@ -4,8 +4,8 @@ A connection that breaks takes with it what was under way, and a client then sen
 same id. To carry it out twice is allowed, as it is idempotent, but is work for nothing, and may give another reply than
 the one that got lost.
 
-What says that nothing was done, or that nobody knows, is not kept: there a retry is to be a new try. Nor are the replies
-of plain workers, in which the broker could not tell an error.
+What says that nothing was done, or that nobody knows, is not kept: there a retry is to be a new try. Nor are the
+replies of plain workers, in which the broker could not tell an error.
 """
 
 from collections import OrderedDict

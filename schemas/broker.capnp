@@ -1,4 +1,4 @@
-# What the broker says of itself, under `hoot.broker` and `hoot.events`.
+# What the broker says of itself, under `hoot.broker`, `hoot.events` and `hoot.quarantine`.
 @0xc46ed5492b248d09;
 
 struct Status {
@@ -13,8 +13,10 @@ struct Status {
   inFlight @8 :UInt32;
   heldBytes @9 :UInt64;  # bodies of requests queued and in flight
   counters @10 :List(Counter);
-  errors @11 :List(Counter);  # answered, by error code
+  errors @11 :List(Counter);  # answered by the broker, by error code
   dropped @12 :List(Counter);  # neither delivered nor answered, by reason
+  failures @13 :List(Counter);  # answered by workers, by error code
+  reached @14 :List(Counter);  # how often each limit held something back
 }
 
 struct Counter {
@@ -37,6 +39,7 @@ struct Service {
   versions @11 :List(Version);  # of its methods' types, as its workers state them
   pending @12 :UInt32;  # workers whose schema is still to be judged
   refused @13 :UInt64;  # workers that were not let in, for their schema
+  dropped @14 :List(Counter);  # as in Status
 }
 
 struct Version {
@@ -57,6 +60,7 @@ struct TypedMethod {
 
 struct Services {
   services @0 :List(Service);
+  dropped @1 :List(Counter);  # what belongs to none of them
 }
 
 struct Worker {
@@ -115,4 +119,34 @@ struct Comparison {
 struct Compared {
   # They do, all of them, until another version comes. If not, the answer is the error `schema_mismatch`.
   target @0 :Text;
+}
+
+struct QuarantinedRequest {
+  id @0 :Text;  # as in q1
+  service @1 :Text;  # its service frame
+  contentType @2 :Text;
+  bytes @3 :UInt64;  # of its body and attachments
+  held @4 :Bool;  # else there was no room for them
+  strikes @5 :UInt32;  # workers that went down with it
+  ageSecs @6 :UInt64;
+  retrying @7 :Bool;
+}
+
+struct Quarantine {
+  requests @0 :List(QuarantinedRequest);
+}
+
+struct QuarantineQuestion {
+  id @0 :Text;
+  all @1 :Bool;  # in place of an id, for what is to be dropped
+}
+
+struct QuarantineShown {
+  request @0 :QuarantinedRequest;
+  body @1 :Data;  # empty if it is not held, or larger than 4 MiB
+  attachments @2 :UInt32;
+}
+
+struct QuarantineDropped {
+  dropped @0 :UInt32;
 }

@@ -161,7 +161,7 @@ class Ledger:
 
     def _judge_replay(self, key: tuple[bytes, bytes], owed: Owed, message: Message, error: HootError | None) -> None:
         """What the broker cannot have of its own for a request that no worker has had, it must have told before."""
-        if error is not None and not isinstance(error, HandlerFailed) or message.service.startswith(b"hoot."):
+        if (error is not None and not isinstance(error, HandlerFailed)) or message.service.startswith(b"hoot."):
             return
         if owed.hands:
             self._told[key] = message

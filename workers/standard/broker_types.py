@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from builtins import bytes as _bytes
 from typing import ClassVar, Self
 
 from hootbus.schemas.records import Record, is_set
@@ -28,9 +29,13 @@ class Status(Record):
     """bodies of requests queued and in flight"""
     counters: list[Counter] = field(default_factory=list)
     errors: list[Counter] = field(default_factory=list)
-    """answered, by error code"""
+    """answered by the broker, by error code"""
     dropped: list[Counter] = field(default_factory=list)
     """neither delivered nor answered, by reason"""
+    failures: list[Counter] = field(default_factory=list)
+    """answered by workers, by error code"""
+    reached: list[Counter] = field(default_factory=list)
+    """how often each limit held something back"""
 
     @classmethod
     def from_capnp(cls, reader: broker_capnp.Status) -> Self:
@@ -48,6 +53,8 @@ class Status(Record):
             counters=[Counter.from_capnp(item) for item in reader.counters],
             errors=[Counter.from_capnp(item) for item in reader.errors],
             dropped=[Counter.from_capnp(item) for item in reader.dropped],
+            failures=[Counter.from_capnp(item) for item in reader.failures],
+            reached=[Counter.from_capnp(item) for item in reader.reached],
         )
 
 
@@ -82,6 +89,8 @@ class Service(Record):
     """workers whose schema is still to be judged"""
     refused: int = 0
     """workers that were not let in, for their schema"""
+    dropped: list[Counter] = field(default_factory=list)
+    """as in Status"""
 
     @classmethod
     def from_capnp(cls, reader: broker_capnp.Service) -> Self:
@@ -100,6 +109,7 @@ class Service(Record):
             versions=[Version.from_capnp(item) for item in reader.versions],
             pending=reader.pending,
             refused=reader.refused,
+            dropped=[Counter.from_capnp(item) for item in reader.dropped],
         )
 
 
@@ -151,10 +161,15 @@ class Services(Record):
     capnp_type: ClassVar[type[broker_capnp.Services]] = broker_capnp.Services
 
     services: list[Service] = field(default_factory=list)
+    dropped: list[Counter] = field(default_factory=list)
+    """what belongs to none of them"""
 
     @classmethod
     def from_capnp(cls, reader: broker_capnp.Services) -> Self:
-        return cls(services=[Service.from_capnp(item) for item in reader.services])
+        return cls(
+            services=[Service.from_capnp(item) for item in reader.services],
+            dropped=[Counter.from_capnp(item) for item in reader.dropped],
+        )
 
 
 class Worker(Record):
@@ -254,7 +269,7 @@ class VersionSchema(Record):
     capnp_type: ClassVar[type[broker_capnp.VersionSchema]] = broker_capnp.VersionSchema
 
     version: Version | None = None
-    nodes: bytes = b""
+    nodes: _bytes = b""
     """a CodeGeneratorRequest of Cap'n Proto's schema.capnp, with all nodes that its types need"""
 
     @classmethod
@@ -263,7 +278,7 @@ class VersionSchema(Record):
             version=Version.from_capnp(reader.version)
             if is_set(reader, "version")
             else None,
-            nodes=bytes(reader.nodes),
+            nodes=_bytes(reader.nodes),
         )
 
 
@@ -279,7 +294,7 @@ class Comparison(Record):
     replyType: int = 0
     requestFingerprint: int = 0
     replyFingerprint: int = 0
-    nodes: bytes = b""
+    nodes: _bytes = b""
     """as in VersionSchema"""
 
     @classmethod
@@ -290,7 +305,7 @@ class Comparison(Record):
             replyType=reader.replyType,
             requestFingerprint=reader.requestFingerprint,
             replyFingerprint=reader.replyFingerprint,
-            nodes=bytes(reader.nodes),
+            nodes=_bytes(reader.nodes),
         )
 
 
@@ -304,3 +319,95 @@ class Compared(Record):
     @classmethod
     def from_capnp(cls, reader: broker_capnp.Compared) -> Self:
         return cls(target=reader.target)
+
+
+class QuarantinedRequest(Record):
+    capnp_type: ClassVar[type[broker_capnp.QuarantinedRequest]] = (
+        broker_capnp.QuarantinedRequest
+    )
+
+    id: str = ""
+    """as in q1"""
+    service: str = ""
+    """its service frame"""
+    contentType: str = ""
+    bytes: int = 0
+    """of its body and attachments"""
+    held: bool = False
+    """else there was no room for them"""
+    strikes: int = 0
+    """workers that went down with it"""
+    ageSecs: int = 0
+    retrying: bool = False
+
+    @classmethod
+    def from_capnp(cls, reader: broker_capnp.QuarantinedRequest) -> Self:
+        return cls(
+            id=reader.id,
+            service=reader.service,
+            contentType=reader.contentType,
+            bytes=reader.bytes,
+            held=reader.held,
+            strikes=reader.strikes,
+            ageSecs=reader.ageSecs,
+            retrying=reader.retrying,
+        )
+
+
+class Quarantine(Record):
+    capnp_type: ClassVar[type[broker_capnp.Quarantine]] = broker_capnp.Quarantine
+
+    requests: list[QuarantinedRequest] = field(default_factory=list)
+
+    @classmethod
+    def from_capnp(cls, reader: broker_capnp.Quarantine) -> Self:
+        return cls(
+            requests=[QuarantinedRequest.from_capnp(item) for item in reader.requests],
+        )
+
+
+class QuarantineQuestion(Record):
+    capnp_type: ClassVar[type[broker_capnp.QuarantineQuestion]] = (
+        broker_capnp.QuarantineQuestion
+    )
+
+    id: str = ""
+    all: bool = False
+    """in place of an id, for what is to be dropped"""
+
+    @classmethod
+    def from_capnp(cls, reader: broker_capnp.QuarantineQuestion) -> Self:
+        return cls(id=reader.id, all=reader.all)
+
+
+class QuarantineShown(Record):
+    capnp_type: ClassVar[type[broker_capnp.QuarantineShown]] = (
+        broker_capnp.QuarantineShown
+    )
+
+    request: QuarantinedRequest | None = None
+    body: _bytes = b""
+    """empty if it is not held, or larger than 4 MiB"""
+    attachments: int = 0
+
+    @classmethod
+    def from_capnp(cls, reader: broker_capnp.QuarantineShown) -> Self:
+        return cls(
+            request=QuarantinedRequest.from_capnp(reader.request)
+            if is_set(reader, "request")
+            else None,
+            body=_bytes(reader.body),
+            attachments=reader.attachments,
+        )
+
+
+class QuarantineDropped(Record):
+    capnp_type: ClassVar[type[broker_capnp.QuarantineDropped]] = (
+        broker_capnp.QuarantineDropped
+    )
+
+    dropped: int = 0
+
+    @classmethod
+    def from_capnp(cls, reader: broker_capnp.QuarantineDropped) -> Self:
+        return cls(dropped=reader.dropped)
