@@ -13,7 +13,7 @@ from hootbus.schemas import StructType
 from hootbus.workers.calls import DEFAULT_TIMEOUT_S, Calls, flags_of, new_call, new_ping
 from hootbus.workers.connection import IdSource
 from hootbus.workers.content import Reply
-from hootbus.workers.limits import Limits
+from hootbus.workers.limits import Limits, none_reached
 from hootbus.workers.service_schema import SCHEMA, ServiceSchema, schema_answer, schema_question
 from hootbus.workers.session import Dropped, no_drops
 
@@ -45,6 +45,11 @@ class AsyncClient:
         """Messages that came and were let go, by reason."""
         dropped = self._calls.session.dropped if self._calls is not None else no_drops()
         return {reason.value: dropped[reason] for reason in Dropped}
+
+    @property
+    def reached(self) -> dict[str, int]:
+        """How often each of its limits held something back, by the limit's name."""
+        return dict(self._calls.session.reached) if self._calls is not None else none_reached()
 
     async def call(
         self,

@@ -88,6 +88,11 @@ class Client:
         dropped = self._calls.session.dropped
         return {reason.value: dropped[reason] for reason in Dropped}
 
+    @property
+    def reached(self) -> dict[str, int]:
+        """How often each of its limits held something back, by the limit's name."""
+        return dict(self._calls.session.reached)
+
     def call(
         self,
         target: str,

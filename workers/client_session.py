@@ -106,7 +106,8 @@ class Pending:
 class ClientSession:
     """One client, from its first connection to its end.
 
-    Everything returns the effects to carry out in order. `dropped` counts by reason what came and was let go.
+    Everything returns the effects to carry out in order. `dropped` counts by reason what came and was let go, `reached`
+    by its name how often a limit held something back.
     """
 
     def __init__(
@@ -133,6 +134,7 @@ class ClientSession:
         self._questions: dict[tuple[bytes, int], Pending] = {}
         self._understood: dict[tuple[bytes, int], float] = {}
         self.dropped = no_drops()
+        self.reached: Final = self._link.reached
         self.retried = 0
 
     def __len__(self) -> int:
@@ -303,6 +305,7 @@ class ClientSession:
         if gap := self._gap_before(pending, message):
             return self._give_up(pending, gap)
         if pending.unread >= self._limits.partials_unread:
+            self.reached["partials_unread"] += 1
             return self._give_up(pending, Overloaded(f"{pending.unread} items of the stream are unread"))
         pending.next_part += 1
         pending.unread += 1
@@ -336,20 +339,21 @@ class ClientSession:
         if self._closed:
             return Cancelled("the client is closed")
         if len(self._pending) >= self._limits.requests:
+            self.reached["requests"] += 1
             return Overloaded(f"{len(self._pending)} requests of this client are in flight")
         if self._bytes + size > self._limits.request_bytes and self._pending:
+            self.reached["request_bytes"] += 1
             return Overloaded(f"{self._bytes} bytes of this client's requests are in flight")
         return None
 
     def _send(self, pending: Pending, now: float) -> list[Effect]:
         call = pending.call
-        if (
-            call.flags & _ONE_WAY
-            and call.comparison is not None
-            and self._understood.get((call.service, call.fingerprint), -math.inf) <= now
-        ):
-            # Nobody would tell that it was not understood.
-            return self._compare(pending, None, now)
+        if call.flags & _ONE_WAY and call.comparison is not None:
+            understood_until = self._understood.get((call.service, call.fingerprint))
+            if understood_until is None or understood_until <= now:
+                # Nobody would tell that it was not understood.
+                self.reached["understood_s"] += understood_until is not None
+                return self._compare(pending, None, now)
         pending.stage = _SENT
         flags = call.flags | _WAIT if pending.patient else call.flags
         # Without a timeout of the caller's the broker's own holds; ours is for when the broker's word gets lost.
@@ -371,7 +375,10 @@ class ClientSession:
 
     def _pause(self, pending: Pending, now: float) -> bool:
         """Whether the request is tried again after a while, under the same id."""
-        if not pending.idempotent or pending.retries >= self._limits.retries:
+        if not pending.idempotent:
+            return False
+        if pending.retries >= self._limits.retries:
+            self.reached["retries"] += 1
             return False
         again_at = now + backoff(pending.retries, self._random(), self._limits)
         if again_at >= pending.deadline:
@@ -392,6 +399,7 @@ class ClientSession:
         """The request waits until the broker has compared the schemas; they may have changed since it last did."""
         call = pending.call
         if pending.comparisons >= self._limits.comparisons and error is not None:
+            self.reached["comparisons"] += 1
             return self._end(pending, error)
         pending.comparisons += 1
         pending.stage = _COMPARED
@@ -442,8 +450,10 @@ class ClientSession:
     def _too_late(self, pending: Pending) -> HootError:
         if pending.version is not None:
             # Those that wait for it have deadlines of their own; nothing was done for them.
+            self.reached["comparison_timeout_s"] += 1
             return Overloaded(f"the schemas were not compared within {self._limits.comparison_timeout_s} s")
         timeout = pending.call.timeout
+        self.reached["request_timeout_s"] += timeout is None
         after = f"no reply within {self._limits.request_timeout_s if timeout is None else timeout} s"
         if pending.stage is _HELD:
             return DeadlineExceeded(f"{after}: there was no broker at {self._address}")

@@ -30,7 +30,10 @@ _OUTGOING_MAX: Final = 256
 
 
 class Session(Protocol):
-    """What a connection needs of a session."""
+    """What a connection needs of a session. `reached` counts limits by name, the connection's among them."""
+
+    @property
+    def reached(self) -> dict[str, int]: ...
 
     def handle(self, event: Event, now: float) -> list[Effect]: ...
     def wake_at(self) -> float | None: ...
@@ -204,6 +207,7 @@ class Connection:
         if len(self._outbox) < self._limits.outbox:
             self._outbox.append(message)
         else:
+            self._session.reached["outbox"] += 1
             self._loop.call_soon(self.tell, Unsent(message))
 
     def _call_room(self) -> None:
@@ -259,6 +263,7 @@ class Connection:
                     carry_out(effect)
             if self._closed() or self._resume_at > now:
                 return False
+        self._session.reached["receive_batch"] += 1
         return True
 
     def _watch(self) -> None:

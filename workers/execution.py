@@ -40,14 +40,25 @@ class Counts(msgspec.Struct):
 
 
 class Execution:
-    """The handlers that run. Lives on the worker's loop; `finish` is called there once for each `start`."""
+    """The handlers that run. Lives on the worker's loop; `finish` is called there once for each `start`.
+
+    `reached` is where its limits are counted.
+    """
 
     def __init__(
-        self, methods: Methods, slots: int, results: Results, limits: Limits, mailbox: Mailbox, validate: Validate
+        self,
+        methods: Methods,
+        slots: int,
+        results: Results,
+        limits: Limits,
+        reached: dict[str, int],
+        mailbox: Mailbox,
+        validate: Validate,
     ) -> None:
         self._methods = methods
         self._results = results
         self._limits = limits
+        self._reached = reached
         self._mailbox = mailbox
         self._threads = Threads(slots, "hootbus-handler")
         self._validate = validate
@@ -110,12 +121,13 @@ class Execution:
             result = failure(error, handler, request)
         self._mailbox.post(partial(self._finish, request.id, result))
 
-    def post_item(self, request_id: bytes, item: Body, sent: Callable[[], None]) -> None:
-        """An item from a generator on a thread; `sent` is called once the socket has it."""
-        if not self._mailbox.post(partial(self._send_item, request_id, item, sent)):
+    def post_item(self, request_id: bytes, item: Body, sent: Callable[[], None], waited: bool) -> None:
+        """An item from a generator on a thread, that `waited` for room; `sent` is called once the socket has it."""
+        if not self._mailbox.post(partial(self._send_item, request_id, item, sent, waited)):
             raise Cancelled("the worker has stopped")
 
-    def _send_item(self, request_id: bytes, item: Body, sent: Callable[[], None]) -> None:
+    def _send_item(self, request_id: bytes, item: Body, sent: Callable[[], None], waited: bool) -> None:
+        self._reached["partials_ahead"] += waited
         self._results.partial(request_id, item)
         self._results.when_room(sent)
 
@@ -130,8 +142,10 @@ class _Streamed:
 
     def put(self, item: object, handler: Handler) -> None:
         body = answer(item, handler.returns, as_json=self._request.translated)
-        self._ahead.acquire()
-        self._execution.post_item(self._request.id, body, self._ahead.release)
+        waits = not self._ahead.acquire(blocking=False)
+        if waits:
+            self._ahead.acquire()
+        self._execution.post_item(self._request.id, body, self._ahead.release, waits)
 
     def body(self) -> Body:
         """The closing reply's: the items are all there is."""

@@ -1,9 +1,13 @@
 """Every bound and interval of a peer, with its default. Reaching a bound is an error somebody sees, and is counted."""
 
 import math
+from typing import Final
 
 import msgspec
 from msgspec import structs
+
+# What happens at an interval, and bounds nothing; and the end of a socket, which is libzmq's and not told.
+UNCOUNTED: Final = frozenset({"backoff_s", "backoff_max_s", "greeting_interval_s", "heartbeat_interval_s", "linger_s"})
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +52,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         for name, value in structs.asdict(self).items():
             if not 0 <= value < math.inf:
                 raise ValueError(f"{name} is {value}; a limit is a number from 0 on")
+
+
+def none_reached() -> dict[str, int]:
+    """How often each limit held something back, by its name: not once so far."""
+    return {name: 0 for name in Limits.__struct_fields__ if name not in UNCOUNTED}
 
 
 def backoff(attempt: int, jitter: float, limits: Limits) -> float:

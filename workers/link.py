@@ -7,7 +7,7 @@ worker's READY), and UP from then on. It only keeps account; what is sent and wh
 from collections.abc import Callable
 from enum import Enum
 
-from hootbus.workers.limits import Limits, backoff
+from hootbus.workers.limits import Limits, backoff, none_reached
 from hootbus.workers.session import Linked
 
 
@@ -28,6 +28,8 @@ class Link:
 
     def __init__(self, limits: Limits, new_id: Callable[[], bytes], random: Callable[[], float], now: float) -> None:
         self._limits = limits
+        # How often each of the limits held something back: of the whole session, with its connection and handlers.
+        self.reached = none_reached()
         self._new_id = new_id
         self._random = random
         self.state = LinkState.DOWN
@@ -84,6 +86,7 @@ class Link:
             return False
         self._warn_at = None
         self._warned = True
+        self.reached["patience_s"] += 1
         return True
 
     def wake_at(self) -> float | None:

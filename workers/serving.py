@@ -59,7 +59,9 @@ class Serving:
             limits=limits,
             address=address.text,
         )
-        self.execution = Execution(methods, registration.slots, self, limits, self.mailbox, validate)
+        self.execution = Execution(
+            methods, registration.slots, self, limits, self.session.reached, self.mailbox, validate
+        )
         self._connection = Connection(address, self.session, self._carry_out, limits, _LOG, identity)
 
     def ended(self) -> Awaitable[None]:

@@ -24,7 +24,7 @@ from hootbus.schemas import COPIES, Registration, StructType
 from hootbus.workers import validation
 from hootbus.workers.connection import new_identity
 from hootbus.workers.handler import Function, Kind, Methods, inspect_handler
-from hootbus.workers.limits import Limits
+from hootbus.workers.limits import Limits, none_reached
 from hootbus.workers.serving import Serving
 from hootbus.workers.session import Dropped
 from hootbus.workers.validation import Validate
@@ -47,7 +47,7 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker has done.
 
     `translated` are the JSON requests to methods that take Cap'n Proto. `in_place` and `copied` count bodies read as
-    Cap'n Proto, in the whole process.
+    Cap'n Proto, in the whole process. `reached` is how often each of its limits held something back.
     """
 
     requests: int
@@ -59,6 +59,7 @@ class WorkerStats(msgspec.Struct, frozen=True, kw_only=True):
     in_place: int
     copied: int
     dropped: dict[str, int]
+    reached: dict[str, int]
 
 
 class Worker:
@@ -305,6 +306,7 @@ class Worker:
             in_place=COPIES.in_place,
             copied=COPIES.copied,
             dropped={reason.value: session.dropped[reason] if session is not None else 0 for reason in Dropped},
+            reached=dict(session.reached) if session is not None else none_reached(),
         )
 
     def _run_on_thread(self, ready: Future[None]) -> None:

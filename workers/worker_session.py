@@ -73,7 +73,7 @@ class WorkerSession:
 
     `registration` gives the body of a READY with the request id it is told, `schema` the types of its methods as the
     broker asks for them. Everything returns the effects to carry out in order; `dropped` counts by reason what was let
-    go.
+    go, `reached` by its name how often a limit held something back.
     """
 
     def __init__(
@@ -105,6 +105,7 @@ class WorkerSession:
         self._drain_again_at: float | None = None
         self._closed = False
         self.dropped = no_drops()
+        self.reached: Final = self._link.reached
         self.surplus = 0
 
     def __len__(self) -> int:
@@ -354,6 +355,7 @@ class WorkerSession:
         if self._drain_until is None or self._closed:
             return []
         if now >= self._drain_until:
+            self.reached["drain_timeout_s"] += 1
             return self.stop(now)
         if self._drain_again_at is not None and now >= self._drain_again_at:
             return [self._ask_for_leave(now)]
