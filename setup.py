@@ -16,6 +16,7 @@ from setuptools.command.build_ext import build_ext  # type: ignore[import-untype
 # neither, and most of msgspec's structs, which are C already.
 COMPILED: Final = (
     "bus/core.py",
+    "bus/latencies.py",
     "bus/lazyheap.py",
     "bus/outcomes.py",
     "bus/requests.py",

@@ -8,9 +8,10 @@ import select
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import ExitStack
 from importlib.metadata import version
-from typing import Final
+from typing import Final, TypeVar
 
 import zmq
 
@@ -23,6 +24,7 @@ from hootbus.bus.hootenanny import BareEventFeed
 from hootbus.bus.inputs import ConnectionLost, Drain, Input, Judged, Malformed, Received, Ticked, Undeliverable
 from hootbus.bus.judgement import Verdict
 from hootbus.bus.limits import Limits
+from hootbus.bus.looks import Looks
 from hootbus.bus.proxy import PUBLISH_INSIDE, EventProxy, last_endpoint
 from hootbus.frames.address import BusAddress, parse_address
 from hootbus.frames.context import aligned_context, fallbacks
@@ -34,6 +36,7 @@ from hootbus.frames.sockets import LinkChange, Monitor, event_socket, router
 from hootbus.frames.wire import SENT, UNREACHABLE, Wire
 
 _log = logging.getLogger("hootbus.broker")
+T = TypeVar("T")
 
 # Messages taken in before the clock, the monitors and the wake-up are looked at again.
 _BATCH: Final = 64
@@ -69,6 +72,7 @@ class Broker:
         self._hootenanny_events = hootenanny_events
         self._insecure = insecure
         self._asked: list[Input] = []
+        self._looks = Looks()
         self._outgoing: list[Message] = []
         self._stopped = False
         self._lines: dict[bytes, Line] = {}
@@ -88,6 +92,7 @@ class Broker:
             require_loopback(endpoint, self._insecure)
         with ExitStack() as stack:
             self._open_wake()
+            stack.callback(self._looks.end)
             stack.callback(self._close_wake)
             folder = None
             if self.address.directory is not None:
@@ -141,6 +146,15 @@ class Broker:
         """Ends now; requests without an outcome are left to their clients' clocks."""
         self._stopped = True
         self._wake()
+
+    def look(self, at: Callable[[Core, float], T]) -> Future[T]:
+        """Has the core looked at between two messages, with the time; from any thread. Cancelled if the broker ends.
+
+        A look must change nothing and be short: the broker does nothing else meanwhile.
+        """
+        future = self._looks.ask(at)
+        self._wake()
+        return future
 
     def _judged(self, verdict: Verdict) -> None:
         """On the court's thread."""
@@ -234,7 +248,7 @@ class Broker:
                 self._handle(ConnectionLost())
 
     def _look_around(self) -> bool:
-        """Dialled services, what was asked for by drain(), and verdicts; True if there may be more."""
+        """Dialled services, what was asked for by drain() and look(), and verdicts; True if there may be more."""
         more = False
         for line in self._lines.values():
             for happened in line.read():
@@ -242,6 +256,7 @@ class Broker:
                 more = True
         while self._asked:
             self._handle(self._asked.pop(0))
+        self._looks.answer(self._core, time.monotonic())
         return more
 
     def _handle(self, happened: Input) -> None:
@@ -276,7 +291,7 @@ class Broker:
         match effect:
             case Note():
                 facts = " ".join(f"{name}={_printable(value)}" for name, value in effect.facts.items())
-                _log.info("%s %s", effect.event, facts, extra={"hoot": effect.facts})
+                _log.info("%s %s", effect.event, facts, extra={"event": effect.event, "hoot": effect.facts})
             case Publish():
                 header = EventHeader(ContentType.EMPTY, time_ns=time.time_ns())
                 self._publisher.send_multipart([effect.topic, write_event_header(header), b""])

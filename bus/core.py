@@ -27,6 +27,7 @@ from hootbus.bus.inputs import (
 from hootbus.bus.limits import Limits
 from hootbus.bus.requests import Requests
 from hootbus.bus.roster import OWN_PREFIX, Roster
+from hootbus.bus.snapshot import Census, Snapshot
 from hootbus.bus.state import Service, Worker, is_service_name
 from hootbus.bus.tally import Dropped, Tally
 from hootbus.frames.errors import BrokerStopping, Overloaded, Quarantined, UnknownService
@@ -66,6 +67,7 @@ class Core:
         self._effects: list[Effect] = []
         self._requests = Requests(self.limits, self.tally, new_id, self._effects)
         self._gate = Gate(self.limits, self.tally, self._requests.services, self._default, new_id, self._effects)
+        self._census = Census(self.limits, self.tally, self._requests.services)
         self._roster = Roster(self.limits, self.tally, self._requests, self._gate, instance, self._effects, now)
         self._house = House(
             self._requests,
@@ -107,6 +109,12 @@ class Core:
     def state(self) -> str:
         """`serving` or `draining`."""
         return "serving" if self._drain_until is None else "draining"
+
+    def snapshot(self, now: float) -> Snapshot:
+        """What the metrics tell of this moment."""
+        services = self._census.take()
+        status = self._house.status(self.state, now)
+        return Snapshot(status=status, reached=self.tally.reached.copy(), services=services)
 
     # Messages, by command
 

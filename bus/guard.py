@@ -103,18 +103,22 @@ def raise_descriptor_limit() -> int:
     return hard
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches this host: a name that has to be looked up may be anybody's."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
 def require_loopback(endpoint: str, insecure: bool) -> None:
     """Raises CannotServe for a tcp endpoint that other machines reach: nothing here asks who they are."""
     if not endpoint.startswith("tcp://") or insecure:
         return
     host = endpoint.removeprefix("tcp://").rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return
-    try:
-        loopback = ipaddress.ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
+    if not is_loopback(host):
         raise CannotServe(
             f"{endpoint} can be reached from other machines, and everyone there could use the bus. "
             "Serve a loopback address, or say --insecure if the network is closed to strangers."

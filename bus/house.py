@@ -9,6 +9,7 @@ import msgspec
 from hootbus.bus.comparisons import Comparison
 from hootbus.bus.effects import Effect, Publish
 from hootbus.bus.gate import Gate
+from hootbus.bus.latencies import BOUNDS_S, Latencies
 from hootbus.bus.requests import Requests
 from hootbus.bus.roster import Roster
 from hootbus.bus.state import Service
@@ -16,10 +17,13 @@ from hootbus.bus.statements import (
     ComparedAnswer,
     DrainAnswer,
     EchoAnswer,
+    HistogramAnswer,
+    LatenciesAnswer,
     MethodAnswer,
     SchemaAnswer,
     SchemaQuestion,
     ServiceAnswer,
+    ServiceLatenciesAnswer,
     ServicesAnswer,
     StatusAnswer,
     VersionAnswer,
@@ -154,20 +158,25 @@ class House:
             raise UnknownService(f"the broker itself has no service {service.decode(errors='replace')!r}")
         match method:
             case "status":
-                return self._status(state, now)
+                return self.status(state, now)
             case "services":
                 return self._services()
             case "workers":
                 return self._workers(now)
+            case "latencies":
+                return self._latencies()
             case "schema":
                 return self._schema(question(message, SchemaQuestion, standard.broker.SchemaRequest).service)
             case "drain":
                 requests = self._requests
                 queued = requests.queued_count
                 return DrainAnswer(state="draining", inFlight=requests.open_count - queued, queued=queued)
-        raise UnknownMethod("hoot.broker has the methods status, services, workers, schema, compare and drain")
+        raise UnknownMethod(
+            "hoot.broker has the methods status, services, workers, latencies, schema, compare and drain"
+        )
 
-    def _status(self, state: str, now: float) -> StatusAnswer:
+    def status(self, state: str, now: float) -> StatusAnswer:
+        """What the broker is doing, and what it counted."""
         requests, tally = self._requests, self._tally
         counters = {
             "requests": tally.requests,
@@ -277,6 +286,16 @@ class House:
         ]
         return WorkersAnswer((*attached, *waiting))
 
+    def _latencies(self) -> LatenciesAnswer:
+        services = self._requests.services
+        return LatenciesAnswer(
+            BOUNDS_S,
+            tuple(
+                ServiceLatenciesAnswer(name.decode(), _histogram(service.waited), _histogram(service.took))
+                for name, service in sorted(services.items())
+            ),
+        )
+
     def _schema(self, name: str) -> SchemaAnswer:
         service = self._requests.services.get(name.encode())
         if service is None:
@@ -287,6 +306,10 @@ class House:
             left -= len(version.nodes)
             found.append(VersionSchema(_version(version), version.nodes if left >= 0 or not found else b""))
         return SchemaAnswer(tuple(found))
+
+
+def _histogram(latencies: Latencies) -> HistogramAnswer:
+    return HistogramAnswer(tuple(latencies.counts), latencies.total_s)
 
 
 def _by_workers(service: Service) -> list[Version]:

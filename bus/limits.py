@@ -52,6 +52,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     # Versions that the workers of one service may speak at once, and of clients that were compared with them by method.
     versions_per_service: int = 16
     compared_versions: int = 256
+    # Services that the metrics tell apart; the others are told together.
+    metric_services: int = 100
 
     # How long a worker may take to send its schema, and the judge to judge it.
     schema_timeout_s: float = 10.0

@@ -13,7 +13,7 @@ from hootbus.bus.limits import Limits
 from hootbus.bus.outcomes import Outcomes
 from hootbus.bus.quarantine import Quarantine
 from hootbus.bus.state import Client, Isolated, Phase, Request, Service, Worker
-from hootbus.bus.tally import Dropped, Tally
+from hootbus.bus.tally import Dropped, Tally, code_of
 from hootbus.frames.deadlines import Deadlines
 from hootbus.frames.errors import (
     Cancelled,
@@ -149,6 +149,7 @@ class Requests:
         )
         request.epoch = service.versions.epoch
         request.timed_here = not deadline_ms
+        request.accepted_at = now
         client.open[request_id] = request
         self.open_count += 1
         self._tally.requests += 1
@@ -234,6 +235,7 @@ class Requests:
             said = payload.options or NO_OPTIONS
             # With the fingerprint, as it may come back from there, and is looked at again then.
             options = Options(min(left_ms, 0xFFFF_FFFF), flags, 0, said.schema_id, 0, 0, said.fingerprint)
+        service.waited.add(now - request.accepted_at)
         request.phase = _HANDED
         request.worker = worker
         request.wire_id = wire_id
@@ -295,11 +297,14 @@ class Requests:
         if not request.extended and message.attachments:
             self.fail(request, UnsupportedContentType("the reply has attachments, which this client cannot take"))
             return
-        request.service.replies += 1
+        service = request.service
+        service.replies += 1
+        service.took.add(now - request.accepted_at)
         self._tally.replies += 1
         if options is not None and options.status:
-            request.service.errors += 1
-            self._tally.failed(options.status)
+            code = code_of(options.status)
+            service.failed(code)
+            self._tally.failed(code)
         elif request.isolated is not None:
             self.quarantine.remove(request.isolated)
         self._close(request)
@@ -334,6 +339,7 @@ class Requests:
             self._tally.drop(Dropped.PARTIAL_UNASKED, worker.service)
             return
         self._tally.partials += 1
+        request.service.partials += 1
         self._effects.append(
             Send(
                 Message(
@@ -441,7 +447,7 @@ class Requests:
     def fail(self, request: Request, error: HootError) -> None:
         """The error becomes the request's outcome."""
         self._close(request)
-        request.service.errors += 1
+        request.service.failed(error.code)
         self._tally.errors[error.code] += 1
         if request.one_way:
             self._tally.drop(Dropped.ERROR_ONE_WAY, request.service)

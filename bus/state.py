@@ -10,6 +10,7 @@ from enum import Enum
 from heapq import heappop, heappush
 from typing import Final
 
+from hootbus.bus.latencies import Latencies
 from hootbus.bus.lazyheap import LazyHeap
 from hootbus.bus.versions import Version, Versions
 from hootbus.frames.malformed import Route
@@ -64,6 +65,7 @@ class Request:
     timed_here: bool = False
     # What is carried out once more by it, if it is somebody's retry of a quarantined request.
     isolated: "Isolated | None" = None
+    accepted_at: float = 0.0
 
     def __init__(
         self,
@@ -320,6 +322,7 @@ class Service:
     give_up_at: float = 0.0
     requests: int = 0
     replies: int = 0
+    partials: int = 0
     errors: int = 0
     # Workers that were not let in, for their types.
     refused: int = 0
@@ -334,6 +337,11 @@ class Service:
         self.queue: Queue = Queue()
         # Messages that went no further, by reason: bounded, as the reasons are.
         self.dropped: dict[str, int] = {}
+        # Which of the errors that `errors` counts, by their codes.
+        self.errors_by_code: dict[str, int] = {}
+        # From a request's acceptance until it is handed to a worker (each time), and until its reply.
+        self.waited: Latencies = Latencies()
+        self.took: Latencies = Latencies()
         # How many workers have the same methods.
         self._alike: dict[frozenset[bytes], int] = {}
 
@@ -341,6 +349,11 @@ class Service:
     def queue_bytes(self) -> int:
         """Bodies and attachments of what waits."""
         return self.queue.bytes
+
+    def failed(self, code: str) -> None:
+        """One more request with an error for its outcome."""
+        self.errors += 1
+        self.errors_by_code[code] = self.errors_by_code.get(code, 0) + 1
 
     def add(self, worker: Worker) -> None:
         """One more worker. It is to be offered, once it may get work."""

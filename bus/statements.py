@@ -111,6 +111,28 @@ class WorkersAnswer(msgspec.Struct, frozen=True):
     workers: tuple[WorkerAnswer, ...]
 
 
+class HistogramAnswer(msgspec.Struct, frozen=True):
+    """How many took how long. `counts` has one for each bound, and one for what took longer than all."""
+
+    counts: tuple[int, ...]
+    totalSecs: float
+
+
+class ServiceLatenciesAnswer(msgspec.Struct, frozen=True):
+    """One of `hoot.broker/latencies`: how long its requests waited for a worker, and took until their replies."""
+
+    name: str
+    waited: HistogramAnswer
+    took: HistogramAnswer
+
+
+class LatenciesAnswer(msgspec.Struct, frozen=True):
+    """`hoot.broker/latencies`, by name; counts since the service was first offered, between bounds in seconds."""
+
+    bounds: tuple[float, ...]
+    services: tuple[ServiceLatenciesAnswer, ...]
+
+
 class DrainAnswer(msgspec.Struct, frozen=True):
     """`hoot.broker/drain`: what the broker will still finish before it ends."""
 
@@ -197,6 +219,7 @@ _SCHEMAS: Final[dict[type[msgspec.Struct], Any]] = {
     StatusAnswer: standard.broker.Status,
     ServicesAnswer: standard.broker.Services,
     WorkersAnswer: standard.broker.Workers,
+    LatenciesAnswer: standard.broker.Latencies,
     DrainAnswer: standard.broker.Drain,
     EchoAnswer: standard.broker.EchoRequest,
     SchemaAnswer: standard.broker.ServiceSchema,

@@ -7,9 +7,14 @@ from hootbus.bus.limits import INTERVALS, Limits
 from hootbus.bus.state import Service
 from hootbus.frames.errors import ERRORS
 
-# By its number; those that are not ours, of newer or foreign workers, are counted as one.
-_CODES: Final = {kind.number: kind.code for kind in ERRORS}
-_FOREIGN: Final = "other"
+# What a worker may have made up counts under one name.
+OTHER: Final = "other"
+_CODES: Final[dict[int, str]] = {kind.number: kind.code for kind in ERRORS}
+
+
+def code_of(status: int) -> str:
+    """The name to count a reply's status under: the code, or `other` if it is none of ours."""
+    return _CODES.get(status, OTHER)
 
 
 class Dropped(StrEnum):
@@ -59,7 +64,7 @@ class Tally:
         self.dropped_elsewhere: dict[str, int] = {}
         # Outcomes by code: the broker's own, and those of workers.
         self.errors: dict[str, int] = {kind.code: 0 for kind in ERRORS}
-        self.failures: dict[str, int] = {**self.errors, _FOREIGN: 0}
+        self.failures: dict[str, int] = {**self.errors, OTHER: 0}
         # How often each of the limits held something back, by its name.
         self.reached: dict[str, int] = {name: 0 for name in Limits.__struct_fields__ if name not in INTERVALS}
         # Which frame of those counted as bad_frame was wrong.
@@ -71,6 +76,6 @@ class Tally:
         self.dropped[reason] += 1
         counts[reason] = counts.get(reason, 0) + 1
 
-    def failed(self, status: int) -> None:
-        """A worker has answered with this error's number."""
-        self.failures[_CODES.get(status, _FOREIGN)] += 1
+    def failed(self, code: str) -> None:
+        """A worker has answered with this error, a `code_of`."""
+        self.failures[code] += 1

@@ -63,6 +63,23 @@ struct Services {
   dropped @1 :List(Counter);  # what belongs to none of them
 }
 
+struct Latencies {
+  bounds @0 :List(Float64);  # seconds; the same for all services
+  services @1 :List(ServiceLatencies);
+}
+
+struct ServiceLatencies {
+  name @0 :Text;
+  waited @1 :Histogram;  # from a request's acceptance until a worker gets it, each time one does
+  took @2 :Histogram;  # from its acceptance until its worker's reply
+}
+
+struct Histogram {
+  # How many took how long, since the service was first offered.
+  counts @0 :List(UInt64);  # of at most the bound at the same place, and more than the one before; the last: longer than all
+  totalSecs @1 :Float64;
+}
+
 struct Worker {
   id @0 :Text;
   service @1 :Text;

@@ -72,7 +72,7 @@ def _told(error: BaseException, handler: Handler, request: Request) -> HootError
     if isinstance(error, BodyError) and request.holds(error):
         return bad_body(error)
     with suppress(RecursionError):  # a handler's own exception may be what cannot be printed
-        _LOG.error("%s failed", handler.name, exc_info=error)
+        _LOG.error("%s failed", handler.name, exc_info=error, extra={"traceparent": request.traceparent})
     return HandlerFailed(_shown(error))
 
 

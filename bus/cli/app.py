@@ -41,6 +41,7 @@ _COMMANDS: Final = {
     "status": "hootbus.bus.cli.inspect:status",
     "services": "hootbus.bus.cli.inspect:services",
     "workers": "hootbus.bus.cli.inspect:workers",
+    "top": "hootbus.bus.cli.top:top",
     "ping": "hootbus.bus.cli.inspect:ping",
     "doctor": "hootbus.bus.cli.examine:doctor",
     "schema": "hootbus.bus.cli.schema:schema",

@@ -17,7 +17,7 @@ _TIMEOUT_S: Final = 3.0
 _PING_INTERVAL_S: Final = 0.2
 _MS_PER_S: Final = 1000.0
 
-_timeout_option = setting(
+timeout_option = setting(
     "--timeout",
     type=SECONDS,
     default=_TIMEOUT_S,
@@ -29,7 +29,7 @@ _timeout_option = setting(
 
 @click.command(epilog="\b\nExamples:\n  hoot status\n  hoot status --json | jq .dropped")
 @bus_options
-@_timeout_option
+@timeout_option
 @json_option
 def status(bus: "BusAddress", timeout: float, json: bool) -> None:
     """What the broker is doing, and what it counted since it started."""
@@ -43,7 +43,7 @@ def status(bus: "BusAddress", timeout: float, json: bool) -> None:
             ("state", answer["state"]),
             ("pid", answer["pid"]),
             ("version", answer["version"]),
-            ("up", _duration(answer["uptimeSecs"])),
+            ("up", duration(answer["uptimeSecs"])),
             ("services", answer["services"]),
             ("workers", answer["workers"]),
             ("in flight", answer["inFlight"]),
@@ -59,7 +59,7 @@ def status(bus: "BusAddress", timeout: float, json: bool) -> None:
     epilog="\b\nExamples:\n  hoot services\n  hoot services -v\n  hoot services --json | jq -r '.services[].name'"
 )
 @bus_options
-@_timeout_option
+@timeout_option
 @json_option
 @click.pass_context
 def services(ctx: click.Context, bus: "BusAddress", timeout: float, json: bool) -> None:
@@ -118,7 +118,7 @@ def _type(name: str, fingerprint: str) -> str:
 
 @click.command(epilog="\b\nExamples:\n  hoot workers\n  hoot workers --json | jq '.workers[].pid'")
 @bus_options
-@_timeout_option
+@timeout_option
 @json_option
 def workers(bus: "BusAddress", timeout: float, json: bool) -> None:
     """The workers on the bus: which service, how busy, and since when."""
@@ -135,7 +135,7 @@ def workers(bus: "BusAddress", timeout: float, json: bool) -> None:
             worker["hostname"] or "-",
             f"{worker['inFlight']}/{worker['slots']}",
             worker["done"],
-            _duration(worker["connectedSecs"]),
+            duration(worker["connectedSecs"]),
             worker["name"] or "-",
         )
         for worker in answer["workers"]
@@ -146,14 +146,14 @@ def workers(bus: "BusAddress", timeout: float, json: bool) -> None:
 
 @click.command(epilog="\b\nExamples:\n  hoot ping\n  hoot ping --count 100 --json\n  hoot ping && echo there")
 @bus_options
-@_timeout_option
+@timeout_option
 @setting("--count", type=click.IntRange(min=1), default=1, show_default=True, help="How many times.")
 @json_option
 def ping(bus: "BusAddress", timeout: float, count: int, json: bool) -> None:
     """Is the broker there, and how far away."""
     from hootbus.workers import Client
 
-    with _reporting(json), Client(bus.text) as client:
+    with asking(json), Client(bus.text) as client:
         for number in range(count):
             if number:
                 time.sleep(_PING_INTERVAL_S)
@@ -167,12 +167,12 @@ def ping(bus: "BusAddress", timeout: float, count: int, json: bool) -> None:
 def _ask(bus: "BusAddress", method: str, timeout: float, json: bool) -> Any:  # noqa: ANN401  # JSON of the broker's
     from hootbus.workers import Client
 
-    with _reporting(json), Client(bus.text) as client:
+    with asking(json), Client(bus.text) as client:
         return client.call(f"hoot.broker/{method}", timeout=timeout).json()
 
 
 @contextmanager
-def _reporting(json: bool) -> Iterator[None]:
+def asking(json: bool) -> Iterator[None]:
     """As `reporting`; where no broker answers it says what to do."""
     from hootbus.frames.errors import DeadlineExceeded
 
@@ -184,7 +184,8 @@ def _reporting(json: bool) -> Iterator[None]:
             raise Failed(error.code, f"{error.message}; {hint}", as_json=json) from None
 
 
-def _duration(seconds: int) -> str:
+def duration(seconds: int) -> str:
+    """For eyes, in the largest unit that fits."""
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= size:
             return f"{seconds / size:.1f} {unit}"

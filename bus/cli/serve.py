@@ -4,21 +4,24 @@ import logging
 import math
 import os
 import signal
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from hootbus.bus.cli.output import print_facts, print_ready
-from hootbus.bus.cli.settings import SECONDS, Failed, bus_options, reporting, setting, show_notes
+from hootbus.bus.cli.settings import SECONDS, Failed, bus_options, log_format_option, reporting, setting, show_notes
 
 if TYPE_CHECKING:
     from hootbus.bus.broker import Broker
     from hootbus.bus.dialout import DialOut
     from hootbus.bus.limits import Limits
+    from hootbus.bus.metrics_server import MetricsServer
     from hootbus.frames.address import BusAddress
 
 # How long a broker that has the address already may take to say who it is.
 _WHO_S: Final = 3.0
+_PORT_MAX: Final = 65_535
 _LOG: Final = logging.getLogger("hootbus.broker")
 
 _EPILOG: Final = """\b
@@ -28,6 +31,7 @@ Examples:
   hoot broker --bus tcp://127.0.0.1:0           a free port; see the ready line
   hoot broker --connect 'text=tcp://127.0.0.1:7001;slots=2'
   hoot broker --limit queue_messages=500 --limit requests_per_client=100
+  hoot broker --metrics 127.0.0.1:9464           for Prometheus
 \b
 It writes one JSON line to stdout once it serves:
   {"ready":true,"bus":"tcp://127.0.0.1:5580","pid":123}
@@ -45,6 +49,14 @@ def _dial_out(text: str) -> "DialOut":
         return parse_dial_out(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdecimal() or int(port) > _PORT_MAX:
+        raise click.BadParameter(f"{text!r} is not HOST:PORT, as in 127.0.0.1:9464")
+    return host, int(port)
 
 
 def _limits(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> "Limits":
@@ -110,7 +122,14 @@ def _kind(default: float) -> str:
     metavar="NAME=VALUE",
     help="Change a bound; `--limit help` names them all. Repeatable.",
 )
-@setting("--insecure", is_flag=True, help="Serve an address that other machines reach.")
+@setting(
+    "--metrics",
+    type=_host_and_port,
+    metavar="HOST:PORT",
+    help="Serve /metrics for Prometheus, /livez and /readyz over HTTP.",
+)
+@setting("--insecure", is_flag=True, help="Serve addresses that other machines reach.")
+@log_format_option
 def broker(
     bus: "BusAddress",
     default_service: str,
@@ -119,7 +138,9 @@ def broker(
     request_timeout: float | None,
     drain_timeout: float | None,
     limit: "Limits",
+    metrics: tuple[str, int] | None,
     insecure: bool,
+    log_format: str,
 ) -> None:
     """Start a broker, and serve until stopped."""
     import msgspec
@@ -128,7 +149,7 @@ def broker(
     from hootbus.bus.guard import CannotServe
     from hootbus.bus.lifeline import hold_on
 
-    show_notes()
+    show_notes(log_format)
     hold_on()
     if request_timeout is not None:
         limit = msgspec.structs.replace(limit, request_timeout_s=request_timeout)
@@ -143,9 +164,12 @@ def broker(
         insecure=insecure,
     )
     _end_on_signals(served)
-    with reporting():
+    with reporting(), ExitStack() as stack:
+        facts = {}
+        if metrics is not None:
+            facts["metrics"] = stack.enter_context(_metrics_server(served, *metrics, insecure=insecure)).url
         try:
-            served.run(on_ready=_say_ready)
+            served.run(on_ready=lambda address: _say_ready(address, facts))
         except CannotServe as error:
             if (pid := _who_serves(bus)) is not None:
                 raise Failed("cannot_serve", f"a broker already serves {bus.text} (pid {pid})") from None
@@ -170,9 +194,19 @@ def _end_on_signals(served: "Broker") -> None:
     signal.signal(signal.SIGINT, interrupt)
 
 
-def _say_ready(address: "BusAddress") -> None:
+def _metrics_server(served: "Broker", host: str, port: int, *, insecure: bool) -> "MetricsServer":
+    try:
+        from hootbus.bus.metrics_server import MetricsServer
+    except ModuleNotFoundError as error:
+        if error.name != "prometheus_client":
+            raise
+        raise Failed("cannot_serve", "metrics need prometheus_client: pip install 'hootbus[metrics]'") from None
+    return MetricsServer(served, host, port, insecure=insecure)
+
+
+def _say_ready(address: "BusAddress", facts: dict[str, str]) -> None:
     _LOG.info("serving %s", address.text)
-    print_ready(bus=address.text, pid=os.getpid())
+    print_ready(bus=address.text, pid=os.getpid(), **facts)
 
 
 def _who_serves(bus: "BusAddress") -> int | None:

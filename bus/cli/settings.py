@@ -183,9 +183,25 @@ def verbosity(ctx: click.Context) -> int:
     return int(ctx.meta[_VERBOSE])
 
 
-def show_notes() -> None:
+def log_format_option(command: F) -> F:
+    """`--log-format`, for commands that serve; `show_notes` takes it."""
+    return setting(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="json: one object per line, for programs that read logs.",
+    )(command)
+
+
+def show_notes(log_format: str) -> None:
     """For commands that serve: their log says what happens, also without `-v`."""
     log = logging.getLogger("hootbus")
+    if log_format == "json":
+        from hootbus.bus.cli.json_log import JsonLines
+
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(JsonLines())
     log.setLevel(min(log.level, logging.INFO))
 
 

@@ -12,6 +12,7 @@ from hootbus.bus.cli.settings import (
     Failed,
     bus_options,
     forget_settings,
+    log_format_option,
     reporting,
     setting,
     show_notes,
@@ -55,13 +56,16 @@ class _CannotBegin(Failed):
     metavar="S",
     help="Seconds to finish what runs when stopping.",
 )
+@log_format_option
 @click.pass_context
-def worker(ctx: click.Context, bus: "BusAddress", target: str, processes: int | None, drain_timeout: float) -> None:
+def worker(
+    ctx: click.Context, bus: "BusAddress", target: str, processes: int | None, drain_timeout: float, log_format: str
+) -> None:
     """Attach a worker to the bus, and serve until stopped."""
     from hootbus.bus.attach import taken_identity
     from hootbus.bus.lifeline import hold_on
 
-    show_notes()
+    show_notes(log_format)
     hold_on()
     identity = taken_identity()
     if processes is not None:
@@ -70,7 +74,8 @@ def worker(ctx: click.Context, bus: "BusAddress", target: str, processes: int | 
 
         # The same again, for one process. It must not supervise in turn.
         forget_settings(ctx)
-        options = ["--bus", bus.text, "--drain-timeout", str(drain_timeout), *["-v"] * verbosity(ctx)]
+        options = ["--bus", bus.text, "--drain-timeout", str(drain_timeout), "--log-format", log_format]
+        options += ["-v"] * verbosity(ctx)
         command = hoot("worker", *options, "--", target)
         ctx.exit(Supervisor(command, processes, bus, drain_timeout_s=drain_timeout).run())
     given = ctx.get_parameter_source("drain_timeout") is not ParameterSource.DEFAULT

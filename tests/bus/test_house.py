@@ -163,6 +163,7 @@ def test_workers_are_told_under_names_of_the_brokers_own() -> None:
         ("status", broker.Status),
         ("services", broker.Services),
         ("workers", broker.Workers),
+        ("latencies", broker.Latencies),
         ("drain", broker.Drain),
     ],
 )
@@ -187,7 +188,7 @@ def test_a_plain_client_is_answered_without_options_along_its_route() -> None:
     assert (answer.route, answer.request_id, answer.options) == ((b"c", b"", b"via"), A, None)
 
 
-METHODS = UnknownMethod("hoot.broker has the methods status, services, workers, schema, compare and drain")
+METHODS = UnknownMethod("hoot.broker has the methods status, services, workers, latencies, schema, compare and drain")
 
 
 @pytest.mark.parametrize(

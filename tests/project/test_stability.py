@@ -8,10 +8,16 @@ from typing import Final
 import pytest
 
 import hootbus.schemas.forms
+from bus_world.world import A, B, World, reply, request
 from generated import odd_bus, odd_capnp, odd_types
 from hootbus import workers
 from hootbus.bus import pytest_plugin
 from hootbus.bus.embedded import EmbeddedBroker
+from hootbus.bus.inputs import Malformed
+from hootbus.bus.metrics import Families
+from hootbus.frames.errors import HandlerFailed
+from hootbus.frames.malformed import MalformedMessage
+from hootbus.frames.options import Options
 
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = (ROOT / "docs" / "stability.md").read_text()
@@ -67,3 +73,21 @@ def test_variables_that_are_named_are_read() -> None:
     read = "".join(path.read_text() for path in sources)
     for name in set(re.findall(r"`(HOOT[A-Z]*_\w+)", PAGE)) - {"HOOT_COMMAND_FLAG"}:
         assert f'"{name}"' in read, name
+
+
+def test_the_metrics_are_those_that_are_promised() -> None:
+    world = World()
+    world.join(b"w", slots=2)
+    for request_id in (A, B):
+        world.get(request(b"c", request_id))
+    world.get(reply(b"w", A).__replace__(options=Options(status=HandlerFailed.number)))
+    world.step(Malformed(MalformedMessage("request id", "short", (b"m",))))
+    found = {}
+    for family in Families(world.core.snapshot(world.now)).collect():
+        assert family.samples, family.name
+        name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
+        found[name] = {label for sample in family.samples for label in sample.labels} - {"le"}
+    promised: dict[str, set[str]] = {}
+    for names, labels in re.findall(r"^\| (`hoot_.*?) \|(.*?)\|", PAGE, re.MULTILINE):
+        promised |= {name: set(re.findall(r"`(\w+)`", labels)) for name in re.findall(r"`(\w+)`", names)}
+    assert found == promised

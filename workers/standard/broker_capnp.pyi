@@ -8,6 +8,7 @@ from typing import Literal, overload
 from hootbus.schemas.generated import (
     DataInput,
     ListBuilder,
+    Numbers,
     StructInput,
     TypedBuilder,
     TypedReader,
@@ -483,6 +484,104 @@ class Services(TypedReader):
         services: Sequence[StructInput[Service] | None] | None = ...,
         dropped: Sequence[StructInput[Counter] | None] | None = ...,
     ) -> Services.Builder: ...
+
+class Latencies(TypedReader):
+    class Builder(TypedBuilder):
+        @property
+        def bounds(self) -> ListBuilder[float]: ...
+        @bounds.setter
+        def bounds(self, value: Numbers[float] | None) -> None: ...
+        @property
+        def services(self) -> ListBuilder[ServiceLatencies.Builder]: ...
+        @services.setter
+        def services(
+            self,
+            value: Sequence[StructInput[ServiceLatencies] | None] | None,
+        ) -> None: ...
+        @overload
+        def init(self, name: Literal["bounds"], size: int) -> ListBuilder[float]: ...
+        @overload
+        def init(
+            self,
+            name: Literal["services"],
+            size: int,
+        ) -> ListBuilder[ServiceLatencies.Builder]: ...
+
+    @property
+    def bounds(self) -> Sequence[float]:
+        """seconds; the same for all services"""
+
+    @property
+    def services(self) -> Sequence[ServiceLatencies]: ...
+    @classmethod
+    def new_message(
+        cls,
+        *,
+        bounds: Numbers[float] | None = ...,
+        services: Sequence[StructInput[ServiceLatencies] | None] | None = ...,
+    ) -> Latencies.Builder: ...
+
+class ServiceLatencies(TypedReader):
+    class Builder(TypedBuilder):
+        @property
+        def waited(self) -> Histogram.Builder: ...
+        @waited.setter
+        def waited(self, value: StructInput[Histogram] | None) -> None: ...
+        @property
+        def took(self) -> Histogram.Builder: ...
+        @took.setter
+        def took(self, value: StructInput[Histogram] | None) -> None: ...
+        @overload
+        def init(self, name: Literal["waited"]) -> Histogram.Builder: ...
+        @overload
+        def init(self, name: Literal["took"]) -> Histogram.Builder: ...
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def waited(self) -> Histogram:
+        """from a request's acceptance until a worker gets it, each time one does"""
+
+    @property
+    def took(self) -> Histogram:
+        """from its acceptance until its worker's reply"""
+
+    @classmethod
+    def new_message(
+        cls,
+        *,
+        name: str | None = ...,
+        waited: StructInput[Histogram] | None = ...,
+        took: StructInput[Histogram] | None = ...,
+    ) -> ServiceLatencies.Builder: ...
+
+class Histogram(TypedReader):
+    """How many took how long, since the service was first offered."""
+
+    class Builder(TypedBuilder):
+        @property
+        def counts(self) -> ListBuilder[int]: ...
+        @counts.setter
+        def counts(self, value: Numbers[int] | None) -> None: ...
+        @property
+        def totalSecs(self) -> float: ...
+        @totalSecs.setter
+        def totalSecs(self, value: float) -> None: ...
+        def init(self, name: Literal["counts"], size: int) -> ListBuilder[int]: ...
+
+    @property
+    def counts(self) -> Sequence[int]:
+        """of at most the bound at the same place, and more than the one before; the last: longer than all"""
+
+    @property
+    def totalSecs(self) -> float: ...
+    @classmethod
+    def new_message(
+        cls,
+        *,
+        counts: Numbers[int] | None = ...,
+        totalSecs: float = ...,
+    ) -> Histogram.Builder: ...
 
 class Worker(TypedReader):
     class Builder(TypedBuilder):

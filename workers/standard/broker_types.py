@@ -172,6 +172,57 @@ class Services(Record):
         )
 
 
+class Latencies(Record):
+    capnp_type: ClassVar[type[broker_capnp.Latencies]] = broker_capnp.Latencies
+
+    bounds: list[float] = field(default_factory=list)
+    """seconds; the same for all services"""
+    services: list[ServiceLatencies] = field(default_factory=list)
+
+    @classmethod
+    def from_capnp(cls, reader: broker_capnp.Latencies) -> Self:
+        return cls(
+            bounds=list(reader.bounds),
+            services=[ServiceLatencies.from_capnp(item) for item in reader.services],
+        )
+
+
+class ServiceLatencies(Record):
+    capnp_type: ClassVar[type[broker_capnp.ServiceLatencies]] = (
+        broker_capnp.ServiceLatencies
+    )
+
+    name: str = ""
+    waited: Histogram | None = None
+    """from a request's acceptance until a worker gets it, each time one does"""
+    took: Histogram | None = None
+    """from its acceptance until its worker's reply"""
+
+    @classmethod
+    def from_capnp(cls, reader: broker_capnp.ServiceLatencies) -> Self:
+        return cls(
+            name=reader.name,
+            waited=Histogram.from_capnp(reader.waited)
+            if is_set(reader, "waited")
+            else None,
+            took=Histogram.from_capnp(reader.took) if is_set(reader, "took") else None,
+        )
+
+
+class Histogram(Record):
+    """How many took how long, since the service was first offered."""
+
+    capnp_type: ClassVar[type[broker_capnp.Histogram]] = broker_capnp.Histogram
+
+    counts: list[int] = field(default_factory=list)
+    """of at most the bound at the same place, and more than the one before; the last: longer than all"""
+    totalSecs: float = 0.0
+
+    @classmethod
+    def from_capnp(cls, reader: broker_capnp.Histogram) -> Self:
+        return cls(counts=list(reader.counts), totalSecs=reader.totalSecs)
+
+
 class Worker(Record):
     capnp_type: ClassVar[type[broker_capnp.Worker]] = broker_capnp.Worker
 

@@ -1,0 +1,52 @@
+"""Looking at the broker's core from other threads: they ask, and its own loop looks for them."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Final, TypeVar
+
+from hootbus.bus.core import Core
+
+T = TypeVar("T")
+# Of a loop that does not come to answer nobody needs to ask any more.
+_ASKED_MAX: Final = 64
+
+
+class Looks:
+    """Those that were asked for. The loop takes them one after the other; those it cannot take are cancelled."""
+
+    def __init__(self) -> None:
+        self._asked: deque[Callable[[Core | None, float], None]] = deque()
+        self._ending = threading.Lock()
+        self._ended = False
+
+    def ask(self, at: Callable[[Core, float], T]) -> Future[T]:
+        """From any thread: whose result comes from the loop."""
+        future: Future[T] = Future()
+
+        def look(core: Core | None, now: float) -> None:
+            # Who asked may have given up by now.
+            if core is None or not future.set_running_or_notify_cancel():
+                future.cancel()
+                return
+            future.set_result(at(core, now))
+
+        with self._ending:
+            if self._ended or len(self._asked) >= _ASKED_MAX:
+                future.cancel()
+            else:
+                self._asked.append(look)
+        return future
+
+    def answer(self, core: Core, now: float) -> None:
+        """On the loop: looks for all who have asked."""
+        while self._asked:
+            self._asked.popleft()(core, now)
+
+    def end(self) -> None:
+        """Nobody looks any more."""
+        with self._ending:
+            self._ended = True
+        while self._asked:
+            self._asked.popleft()(None, 0.0)
