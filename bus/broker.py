@@ -25,6 +25,7 @@ from hootbus.bus.inputs import ConnectionLost, Drain, Input, Judged, Malformed, 
 from hootbus.bus.judgement import Verdict
 from hootbus.bus.limits import Limits
 from hootbus.bus.looks import Looks
+from hootbus.bus.notify import Notifier
 from hootbus.bus.proxy import PUBLISH_INSIDE, EventProxy, last_endpoint
 from hootbus.frames.address import BusAddress, parse_address
 from hootbus.frames.context import aligned_context, fallbacks
@@ -52,7 +53,8 @@ _LINGER_MS: Final = 500
 class Broker:
     """One broker. `run` serves in the calling thread until it has drained or is stopped.
 
-    `drain` and `stop` may be called from any thread and from signal handlers.
+    `drain`, `reload` and `stop` may be called from any thread and from signal handlers. `notifier` is told how it goes,
+    and its watchdog is fed by the very loop that serves.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Broker:
         connect: tuple[DialOut, ...] = (),
         hootenanny_events: str = "",
         insecure: bool = False,
+        notifier: Notifier | None = None,
     ) -> None:
         self.address = address
         self._limits = limits
@@ -71,6 +74,9 @@ class Broker:
         self._connect = connect
         self._hootenanny_events = hootenanny_events
         self._insecure = insecure
+        self._notifier = notifier or Notifier()
+        self._reload_hooks: list[Callable[[], None]] = []
+        self._reload_asked = False
         self._asked: list[Input] = []
         self._looks = Looks()
         self._outgoing: list[Message] = []
@@ -135,11 +141,21 @@ class Broker:
             stack.callback(self._court.close)
             if on_ready is not None:
                 on_ready(self.address)
+            self._notifier.ready(f"serving {self.address.text}")
             self._serve()
 
     def drain(self) -> None:
         """Takes no new requests, finishes what is there (for `drain_timeout_s` at most), then ends."""
         self._asked.append(Drain())
+        self._wake()
+
+    def on_reload(self, hook: Callable[[], None]) -> None:
+        """Has it called by `reload`, in the order of these calls. One that raises leaves what it is about as it was."""
+        self._reload_hooks.append(hook)
+
+    def reload(self) -> None:
+        """Has what `on_reload` was given called on the broker's thread, between two messages."""
+        self._reload_asked = True
         self._wake()
 
     def stop(self) -> None:
@@ -211,7 +227,7 @@ class Broker:
         # At first without waiting: `drain` may have been called before there was a pipe to wake this.
         busy = changed = True
         while not self._stopped:
-            wait_s = 0.0 if busy else max(0.0, self._core.wake_at() - time.monotonic())
+            wait_s = 0.0 if busy else max(0.0, min(self._core.wake_at(), self._notifier.due) - time.monotonic())
             readable = {descriptor for descriptor, _ in poller.poll(math.ceil(wait_s * 1000))}
             changed = changed or monitor in readable
             if self._wake_reader in readable:
@@ -223,8 +239,11 @@ class Broker:
                 changed = False
                 self._watch()
             busy |= self._look_around()
-            if time.monotonic() >= self._core.wake_at():
+            now = time.monotonic()
+            if now >= self._core.wake_at():
                 self._handle(Ticked())
+            if now >= self._notifier.due:
+                self._notifier.feed(now)
             busy |= self._flush()
 
     def _receive(self) -> bool:
@@ -257,7 +276,24 @@ class Broker:
         while self._asked:
             self._handle(self._asked.pop(0))
         self._looks.answer(self._core, time.monotonic())
+        if self._reload_asked:
+            self._reload_asked = False
+            self._reload()
         return more
+
+    def _reload(self) -> None:
+        if self._core.state != "serving":
+            return
+        self._notifier.reloading(time.monotonic(), "reloading")
+        failed = 0
+        for hook in self._reload_hooks:
+            try:
+                hook()
+            except Exception as error:  # noqa: BLE001  # what a hook reads may be half written: all stays as it was
+                failed += 1
+                _log.error("not reloaded: %s", error)
+        _log.info("reloaded" if not failed else "reloaded, but for what is said above")
+        self._notifier.ready(f"serving {self.address.text}")
 
     def _handle(self, happened: Input) -> None:
         for effect in self._core.handle(happened, time.monotonic()):
@@ -292,6 +328,8 @@ class Broker:
             case Note():
                 facts = " ".join(f"{name}={_printable(value)}" for name, value in effect.facts.items())
                 _log.info("%s %s", effect.event, facts, extra={"event": effect.event, "hoot": effect.facts})
+                if effect.event == "draining":
+                    self._notifier.stopping(f"draining, {facts}")
             case Publish():
                 header = EventHeader(ContentType.EMPTY, time_ns=time.time_ns())
                 self._publisher.send_multipart([effect.topic, write_event_header(header), b""])

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from hootbus.bus import answers
+from hootbus.bus.clients import Clients
 from hootbus.bus.effects import Effect, Note, Send, Stop
 from hootbus.bus.gate import Gate
 from hootbus.bus.house import BROKER, House
@@ -65,6 +66,7 @@ class Core:
         self._drain_until: float | None = None
         self._stopped = False
         self._effects: list[Effect] = []
+        self._clients = Clients(self.limits, self.tally)
         self._requests = Requests(self.limits, self.tally, new_id, self._effects)
         self._gate = Gate(self.limits, self.tally, self._requests.services, self._default, new_id, self._effects)
         self._census = Census(self.limits, self.tally, self._requests.services)
@@ -216,6 +218,8 @@ class Core:
         if worker is not None and not worker.left:
             self._roster.heard(worker, now)
         elif self._gate.find(message.route[0]) is None:
+            if message.options is not None and not message.options.flags & Flag.WORKER:
+                self._clients.greeted(message)
             self._roster.heartbeat(message)
 
     def _on_ready(self, message: Message, now: float) -> None:
@@ -233,6 +237,7 @@ class Core:
                 # It finishes what it has, and may need replies of its own for that.
                 return
         # A client that says goodbye wants no more replies.
+        self._clients.left(message.route)
         for request in self._requests.of_client(message.route[0]):
             self._requests.cancel(request, now)
         self._forget_comparisons(message.route[0])
@@ -268,7 +273,10 @@ class Core:
         service = self._requests.service_of(message)
         self.tally.drop(Dropped.CLIENT_GONE if event.gone else Dropped.CLIENT_FULL, service)
         if event.gone:
+            self._clients.left(message.route)
             self._forget_comparisons(message.route[0])
+        else:
+            self._clients.missed(message.route)
         if message.command is Command.PARTIAL:
             request = self._requests.find(message.route[0], message.request_id)
             if request is not None:
@@ -335,6 +343,7 @@ class Core:
             return
         self._stopped = True
         self._roster.dismiss_all(stopping)
+        self._effects += self._clients.dismiss_all(stopping)
         self._effects.append(Stop())
 
     def _forget_comparisons(self, identity: bytes) -> None:

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-# A lone request on one machine takes some 0.2 ms, and minutes are long. The same bounds for all, so that counts of several
-# services can be added, and those of two moments subtracted.
+# A lone request on one machine takes some 0.2 ms, and minutes are long. The same bounds for all, so that counts of
+# several services can be added, and those of two moments subtracted.
 _FIRST_S: Final = 2.0**-13
 _BOUNDS: Final = 23
 BOUNDS_S: Final = tuple(_FIRST_S * 2**place for place in range(_BOUNDS))

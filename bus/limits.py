@@ -22,6 +22,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     services: int = 10_000
     workers: int = 10_000
+    # Clients that are told when the broker ends; the others see their connection break.
+    clients: int = 10_000
     slots_per_worker: int = 65_535
     # Requests without an outcome: all of them, and of one client. The latter keeps a client's replies within the pipe
     # that libzmq holds for it (frames.sockets.PIPE_MESSAGES).

@@ -1,39 +1,31 @@
 """Several processes of one worker: started, restarted when they die, and taken along when the supervisor ends.
 
-The processes are new interpreters, not forks: a ZeroMQ context does not survive a fork.
+The processes are new interpreters, not forks: a ZeroMQ context does not survive a fork. One that is to be replaced
+while all is well, as after SIGHUP, ends only once its successor serves: whoever asks for the service finds it.
 """
 
+import math
 import os
-import secrets
 import select
 import signal
-import subprocess
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from logging import getLogger
 from typing import Final
 
 import msgspec
-import zmq
 
-from hootbus.bus.attach import IDENTITY_VARIABLE
+from hootbus.bus.hangup import Terminal
 from hootbus.bus.lifeline import CANNOT_BEGIN, Lifeline
+from hootbus.bus.member import Member
+from hootbus.bus.notify import Notifier
+from hootbus.bus.obituary import ending, tell_gone
 from hootbus.frames.address import BusAddress
-from hootbus.frames.context import aligned_context
-from hootbus.frames.errors import WorkerLost
-from hootbus.frames.message import Message, serialize
-from hootbus.frames.options import Options
-from hootbus.frames.protocol import REQUEST_ID_BYTES, Command, ContentType, Flag
-from hootbus.frames.sockets import dealer
-from hootbus.frames.wire import Wire
 
 _log = getLogger("hootbus.supervisor")
 
-_IDENTITY_BYTES: Final = 16
-# How long a broker may take to be told of a death, and the message to leave.
-_TELL_MS: Final = 1000
-_LINGER_MS: Final = 500
 # Beyond the time the workers have to drain: for stop hooks and the interpreter's own end.
 _GRACE_S: Final = 5.0
 _IDLE_S: Final = 60.0
@@ -56,19 +48,27 @@ class Backoff(msgspec.Struct):
         return min(self.most_s, delay)
 
 
-class Child(msgspec.Struct, eq=False):
-    """One place among the supervised: the process in it, or when the next one is due."""
+class Place(msgspec.Struct, eq=False):
+    """One place among the supervised: the process in it, or when the next one is due; and who is to follow it."""
 
     number: int
     backoff: Backoff
-    start_at: float
-    process: "subprocess.Popen[bytes] | None" = None
-    identity: bytes = b""
-    started_at: float = 0.0
+    start_at: float = 0.0
+    member: Member | None = None
+    successor: Member | None = None
+    # A successor that could not begin is not tried again at once.
+    relief_at: float = 0.0
+
+
+class Counts(msgspec.Struct):
+    """What became of the processes: those that died and were started again, those that were relieved in good order."""
+
+    restarted: int = 0
+    relieved: int = 0
 
 
 class Supervisor:
-    """Keeps `count` processes of `command` running until SIGTERM or SIGINT.
+    """Keeps `count` processes of `command` running until SIGTERM or SIGINT; SIGHUP has each relieved by a new one.
 
     Each gets its routing id from here, so that the broker can be told at once which worker has died. A first process
     that cannot begin at all (a module that is not there) ends everything: `run` then returns 1.
@@ -82,114 +82,226 @@ class Supervisor:
         *,
         drain_timeout_s: float,
         backoff: Backoff | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         self._command = command
         self._bus = bus
         self._drain_timeout_s = drain_timeout_s
+        self._notifier = notifier or Notifier()
+        # The processes are watched as closely as their supervisor is.
+        self._watchdog_s = 2 * self._notifier.interval_s if self._notifier.watched else math.inf
         backoff = backoff or Backoff()
-        self._children = [Child(number, msgspec.structs.replace(backoff), 0.0) for number in range(1, count + 1)]
+        self._places = [Place(number, msgspec.structs.replace(backoff)) for number in range(1, count + 1)]
+        # Who is to be relieved, one after the other: at most one process more than there are places runs at a time.
+        self._relief: deque[Member] = deque()
+        self._rolling = False
+        self._serves = False
         self._stopping = False
-        # What the signals' handlers note for the loop, which alone looks after the children: a handler that signalled
+        # What the signals' handlers note for the loop, which alone looks after the processes: a handler that signalled
         # them would miss the one that is being started at that moment.
-        self._stop_asked = False
-        self._kill_asked = False
-        self._kill_at = float("inf")
+        self._stop_asked = self._kill_asked = self._roll_asked = False
         self._status = 0
+        self._told = ""
+        self.counts = Counts()
 
     def run(self) -> int:
         """Returns the exit status once every process has ended. For the main thread, as it takes the signals."""
+        self._terminal = Terminal()
         with Lifeline() as lifeline, self._signals() as wake:
             try:
                 self._supervise(lifeline, wake)
             finally:
-                self._kill()
+                for member in self._members():
+                    member.kill()
+                    member.process.wait()
         return self._status
 
     def _supervise(self, lifeline: Lifeline, wake: int) -> None:
         while True:
-            if self._stop_asked and not self._stopping:
-                self._stop()
-            if self._kill_asked:
-                self._kill_at = 0.0
-            self._reap()
             now = time.monotonic()
-            running = [child for child in self._children if child.process is not None]
-            if self._stopping:
-                if not running:
-                    return
-                if now >= self._kill_at:
-                    self._kill()
-                due = self._kill_at
-            else:
-                for child in self._children:
-                    if child.process is None and now >= child.start_at:
-                        self._start(child, lifeline)
-                due = min((child.start_at for child in self._children if child.process is None), default=now + _IDLE_S)
-            # A child's end is a signal, too, and wakes.
-            select.select([wake], [], [], min(_IDLE_S, max(0.0, due - now)))
+            self._obey(now)
+            for member in self._members():
+                member.listen(now)
+            self._reap(now)
+            if self._stopping and not self._members():
+                return
+            if not self._stopping:
+                for place in self._places:
+                    if place.member is None and now >= place.start_at:
+                        place.member = self._start(place, lifeline)
+                self._relieve(now, lifeline)
+            for member in self._members():
+                if now >= self._kill_at(member):
+                    member.kill()
+            self._report(now)
+            # A process's end is a signal, too, and wakes.
+            heard = [wake, *self._members()]
+            select.select(heard, [], [], min(_IDLE_S, max(0.0, self._due(now) - time.monotonic())))
             with suppress(BlockingIOError):
                 os.read(wake, 512)
 
-    def _start(self, child: Child, lifeline: Lifeline) -> None:
-        child.identity = bytes([1 + secrets.randbelow(255)]) + secrets.token_bytes(_IDENTITY_BYTES - 1)
-        environment = {**os.environ, **lifeline.environment, IDENTITY_VARIABLE: child.identity.hex()}
-        # In a process group of its own: Ctrl-C in a terminal comes to the supervisor alone, which decides.
-        child.process = subprocess.Popen(
-            self._command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            pass_fds=lifeline.descriptors,
-            process_group=0,
-        )
-        child.started_at = time.monotonic()
-        _log.info("worker %d started (pid %d)", child.number, child.process.pid)
+    # What was asked for.
 
-    def _reap(self) -> None:
-        for child in self._children:
-            if child.process is None or (status := child.process.poll()) is None:
-                continue
-            pid, child.process = child.process.pid, None
-            # One that ended by itself has said goodbye; one that could not begin, or not before we stopped it, was
-            # never there.
-            if status not in (0, CANNOT_BEGIN) and not (self._stopping and status == -signal.SIGTERM):
-                tell_gone(self._bus, child.identity)
-            if self._stopping:
-                continue
-            if status == CANNOT_BEGIN and child.backoff.failures == 0:
-                self._status = 1
-                self._stop()
-                continue
-            now = time.monotonic()
-            delay_s = child.backoff.after(now - child.started_at)
-            child.start_at = now + delay_s
-            _log.warning("worker %d (pid %d) %s; again in %.1f s", child.number, pid, ending(status), delay_s)
+    def _obey(self, now: float) -> None:
+        if self._stop_asked and not self._stopping:
+            self._stop(now)
+        if self._roll_asked:
+            self._roll_asked = False
+            if not self._stopping:
+                self._roll(now)
 
-    def _stop(self) -> None:
+    def _stop(self, now: float) -> None:
         """Has every process drain; those that take longer than they have time for are killed."""
         self._stopping = True
-        self._kill_at = time.monotonic() + self._drain_timeout_s + _GRACE_S
-        self._signal(signal.SIGTERM)
+        self._relief.clear()
+        self._notifier.stopping("draining")
+        for member in self._members():
+            member.end(now)
 
-    def _kill(self) -> None:
-        self._signal(signal.SIGKILL)
-        for child in self._children:
-            if child.process is not None:
-                child.process.wait()
+    def _roll(self, now: float) -> None:
+        waiting = set(self._relief)
+        members = [place.member for place in self._places if place.member is not None]
+        self._relief.extend(member for member in members if member not in waiting)
+        self._rolling = True
+        _log.info("replacing %d processes, one after the other", len(self._relief))
+        self._notifier.reloading(now, "replacing the processes")
 
-    def _signal(self, number: signal.Signals) -> None:
-        for child in self._children:
-            if child.process is not None:
-                child.process.send_signal(number)
+    # Those that end, and those that follow.
+
+    def _start(self, place: Place, lifeline: Lifeline) -> Member:
+        return Member(place.number, self._command, lifeline, self._watchdog_s)
+
+    def _reap(self, now: float) -> None:
+        for place in self._places:
+            if place.successor is not None and (status := self._ended(place.successor)) is not None:
+                self._failed_to_follow(place, place.successor, status, now)
+            if place.member is not None and (status := self._ended(place.member)) is not None:
+                self._followed(place, place.member, status, now)
+
+    def _ended(self, member: Member) -> int | None:
+        status = member.ended()
+        # One that ended by itself has said goodbye; one that could not begin, or not before we stopped it, was never
+        # there.
+        if status is not None and status not in (0, CANNOT_BEGIN) and not member.ended_as_asked(status):
+            tell_gone(self._bus, member.identity)
+        return status
+
+    def _failed_to_follow(self, place: Place, member: Member, status: int, now: float) -> None:
+        place.successor = None
+        if self._stopping:
+            return
+        place.relief_at = now + place.backoff.after(now - member.started_at)
+        # What is there goes on: a new version that does not start takes nothing down.
+        _log.error("worker %d stays as it is: the process to follow it %s", place.number, ending(status))
+        self._relief.clear()
+        self._rolled()
+
+    def _followed(self, place: Place, member: Member, status: int, now: float) -> None:
+        place.member, place.successor = place.successor, None
+        if self._stopping:
+            return
+        if member.ended_as_asked(status):
+            self.counts.relieved += 1
+            place.start_at = now
+            why = f" ({member.recycle})" if member.recycle else ""
+            _log.info("worker %d (pid %d) has ended as asked%s", place.number, member.pid, why)
+            return
+        if status == CANNOT_BEGIN and place.backoff.failures == 0:
+            self._status = 1
+            self._stop(now)
+            return
+        self.counts.restarted += 1
+        delay_s = place.backoff.after(now - member.started_at)
+        place.start_at = now + delay_s
+        what = f"again in {delay_s:.1f} s" if place.member is None else "another has its place already"
+        _log.warning("worker %d (pid %d) %s; %s", place.number, member.pid, ending(status), what)
+
+    def _relieve(self, now: float, lifeline: Lifeline) -> None:
+        """Sees to it that a new process serves, then that the old one ends."""
+        for place in self._places:
+            member = place.member
+            if member is None or member.told_to_end is not None:
+                continue
+            if place.successor is not None:
+                if place.successor.ready:
+                    member.end(now)
+            elif member.recycle and now >= place.relief_at and member not in self._relief:
+                self._relief.append(member)
+        if any(place.successor is not None or _leaves(place.member) for place in self._places):
+            return
+        while self._relief:
+            member = self._relief.popleft()
+            for place in self._places:
+                if place.member is member:
+                    place.successor = self._start(place, lifeline)
+                    return
+        self._rolled()
+
+    def _rolled(self) -> None:
+        if self._rolling:
+            self._rolling = False
+            self._notifier.ready(self._summary())
+
+    # How it goes.
+
+    def _members(self) -> list[Member]:
+        return [member for place in self._places for member in (place.member, place.successor) if member is not None]
+
+    def _kill_at(self, member: Member) -> float:
+        if member.told_to_end is None or member.killed:
+            return math.inf
+        return 0.0 if self._kill_asked else member.told_to_end + self._drain_timeout_s + _GRACE_S
+
+    def _due(self, now: float) -> float:
+        """When to look again though nothing happens."""
+        due = [self._kill_at(member) for member in self._members()]
+        if not self._stopping:
+            due += [place.start_at for place in self._places if place.member is None]
+            due += [place.relief_at for place in self._places if place.relief_at > now]
+        if self._notifier.watched:
+            # Not at once again while it is overdue, as it is when a process hangs.
+            due.append(max(self._notifier.due, now + self._notifier.interval_s / 4))
+        return min(due, default=math.inf)
+
+    def _report(self, now: float) -> None:
+        """Tells the service manager, which takes the silence of one process for that of all."""
+        hung = [member for member in self._members() if not member.healthy(now)]
+        for member in hung:
+            if not member.said_hung:
+                member.said_hung = True
+                _log.error("worker %d (pid %d) hangs: the watchdog is not fed any more", member.number, member.pid)
+        if not hung:
+            self._notifier.feed(now)
+        if self._stopping or self._rolling:
+            return
+        summary = self._summary()
+        if not self._serves and all(place.member is not None and place.member.ready for place in self._places):
+            self._serves = True
+            self._notifier.ready(summary)
+        elif summary != self._told:
+            self._notifier.status(summary)
+        self._told = summary
+
+    def _summary(self) -> str:
+        attached = sum(place.member is not None and place.member.ready for place in self._places)
+        counts = self.counts
+        return (
+            f"{attached} of {len(self._places)} attached, "
+            f"{counts.restarted} restarted, {counts.relieved} relieved in good order"
+        )
+
+    # Signals.
 
     @contextmanager
     def _signals(self) -> Iterator[int]:
-        """SIGTERM and SIGINT stop; every signal, SIGCHLD among them, makes the descriptor readable."""
+        """SIGTERM and SIGINT stop, SIGHUP replaces; every signal, SIGCHLD among them, makes the descriptor readable."""
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         os.set_blocking(writer, False)
         handlers: dict[signal.Signals, Callable[[int, object], None]] = {
             signal.SIGTERM: self._terminated,
             signal.SIGINT: self._interrupted,
+            signal.SIGHUP: self._hung_up,
             signal.SIGCHLD: lambda number, frame: None,
         }
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
@@ -210,34 +322,12 @@ class Supervisor:
         self._kill_asked = self._stop_asked or self._stopping
         self._stop_asked = True
 
-
-def tell_gone(bus: BusAddress, identity: bytes) -> bool:
-    """Tells the broker that the worker with this identity is dead, in its name. False if there is no broker to tell."""
-    context = aligned_context()
-    wire = Wire(dealer(context, identity, drop_unsent=True))
-    try:
-        wire.socket.connect(bus.requests)
-        if not wire.socket.poll(_TELL_MS, zmq.POLLOUT):
-            return False
-        goodbye = Message(
-            (),
-            Command.DISCONNECT,
-            ContentType.EMPTY,
-            secrets.token_bytes(REQUEST_ID_BYTES),
-            options=Options(flags=Flag.WORKER, status=WorkerLost.number),
-        )
-        wire.send(serialize(goodbye))
-        return True
-    finally:
-        wire.close(_LINGER_MS)
-        context.term()
+    def _hung_up(self, number: int, frame: object) -> None:
+        if self._terminal.is_gone():
+            self._stop_asked = True
+        else:
+            self._roll_asked = True
 
 
-def ending(status: int) -> str:
-    """How a process ended, in words."""
-    if status >= 0:
-        return f"ended with status {status}"
-    try:
-        return f"was ended by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"was ended by signal {-status}"
+def _leaves(member: Member | None) -> bool:
+    return member is not None and member.told_to_end is not None

@@ -22,7 +22,7 @@ from hootbus.frames.errors import (
 from hootbus.frames.message import Message
 from hootbus.frames.options import NO_OPTIONS, U32_MAX, Options
 from hootbus.frames.protocol import COMPARE, UNKNOWN_VERSION, Command, ContentType, Flag
-from hootbus.workers.failure import error_of, unsendable
+from hootbus.workers.failure import error_of, refusal_of, unsendable
 from hootbus.workers.limits import Limits, backoff
 from hootbus.workers.link import Link, LinkState
 from hootbus.workers.session import (
@@ -77,7 +77,7 @@ _UNDERSTOOD_MAX: Final = 4096
 class Pending:
     """A request without an outcome. `deadline` is on the session's clock.
 
-    A `patient` one was accepted by a broker that is gone: it waits for its service to come to the new one.
+    A `patient` one was for a broker that is gone: it waits for its service to come to the new one.
     """
 
     stage: Stage = _HELD
@@ -86,6 +86,8 @@ class Pending:
     next_part: int = 0
     unread: int = 0
     patient: bool = False
+    # The connection it was last sent over, by the greeting there.
+    sent_over: bytes = b""
     comparisons: int = 0
     # Of the session's own question whether a version is understood: which one, and the requests that wait for that.
     version: tuple[bytes, int] | None = None
@@ -292,8 +294,25 @@ class ClientSession:
         ):
             return self._compare(pending, error, now)
         if isinstance(error, _RETRIED) and self._pause(pending, now):
+            pending.patient = pending.patient or isinstance(error, BrokerStopping)
             return []
         return self._end(pending, error)
+
+    def _disconnect(self, message: Message, now: float) -> list[Effect]:
+        """The broker ends, having answered all that it had accepted: what is still open never was.
+
+        So it is held for the next broker, whatever it is. Not so what was sent over an earlier connection, with which a
+        reply may have gone, and a stream that has begun: its end got lost.
+        """
+        if self._link.state is not _UP or not isinstance(refusal_of(message), BrokerStopping):
+            return self._drop(Dropped.UNEXPECTED)
+        over = self._link.greeting
+        self._link.refused(now)
+        for pending in self._pending.values():
+            if pending.stage is _SENT and pending.sent_over == over and not pending.next_part:
+                pending.stage = _HELD
+                pending.patient = True
+        return []
 
     def _partial(self, message: Message, now: float) -> list[Effect]:
         pending = self._pending.get(message.request_id)
@@ -355,6 +374,7 @@ class ClientSession:
                 self.reached["understood_s"] += understood_until is not None
                 return self._compare(pending, None, now)
         pending.stage = _SENT
+        pending.sent_over = self._link.greeting
         flags = call.flags | _WAIT if pending.patient else call.flags
         # Without a timeout of the caller's the broker's own holds; ours is for when the broker's word gets lost.
         left = 0 if call.timeout is None else _milliseconds(pending.deadline - now)
@@ -505,5 +525,6 @@ _EVENTS: Final[dict[type, Callable[[ClientSession, Event, float], list[Effect]]]
 }
 _COMMANDS: Final[dict[Command, Callable[[ClientSession, Message, float], list[Effect]]]] = {
     Command.HEARTBEAT: ClientSession._heartbeat,
+    Command.DISCONNECT: ClientSession._disconnect,
     Command.PARTIAL: ClientSession._partial,
 }

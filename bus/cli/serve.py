@@ -5,12 +5,22 @@ import math
 import os
 import signal
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from hootbus.bus.cli.output import print_facts, print_ready
-from hootbus.bus.cli.settings import SECONDS, Failed, bus_options, log_format_option, reporting, setting, show_notes
+from hootbus.bus.cli.settings import (
+    SECONDS,
+    Failed,
+    bus_options,
+    log_format_option,
+    read_again,
+    reporting,
+    setting,
+    show_notes,
+)
 
 if TYPE_CHECKING:
     from hootbus.bus.broker import Broker
@@ -38,7 +48,8 @@ It writes one JSON line to stdout once it serves:
 Limits are counts, bytes and seconds (..._s): hoot broker --limit help
 \b
 SIGTERM and the first SIGINT (Ctrl-C) drain: what was accepted is finished,
-nothing new is taken. A second SIGINT stops at once.
+nothing new is taken. A second SIGINT stops at once. SIGHUP reloads: `verbose`
+is taken from the settings file anew.
 """
 
 
@@ -130,7 +141,9 @@ def _kind(default: float) -> str:
 )
 @setting("--insecure", is_flag=True, help="Serve addresses that other machines reach.")
 @log_format_option
+@click.pass_context
 def broker(
+    ctx: click.Context,
     bus: "BusAddress",
     default_service: str,
     connect: "tuple[DialOut, ...]",
@@ -148,6 +161,7 @@ def broker(
     from hootbus.bus.broker import Broker
     from hootbus.bus.guard import CannotServe
     from hootbus.bus.lifeline import hold_on
+    from hootbus.bus.notify import take_notifier
 
     show_notes(log_format)
     hold_on()
@@ -162,8 +176,10 @@ def broker(
         connect=connect,
         hootenanny_events=hootenanny_events,
         insecure=insecure,
+        notifier=take_notifier(),
     )
-    _end_on_signals(served)
+    served.on_reload(partial(read_again, ctx))
+    _obey_signals(served)
     with reporting(), ExitStack() as stack:
         facts = {}
         if metrics is not None:
@@ -176,7 +192,10 @@ def broker(
             raise error from None
 
 
-def _end_on_signals(served: "Broker") -> None:
+def _obey_signals(served: "Broker") -> None:
+    from hootbus.bus.hangup import Terminal
+
+    terminal = Terminal()
     interrupted = False
 
     def drain(number: int, frame: object) -> None:
@@ -190,7 +209,14 @@ def _end_on_signals(served: "Broker") -> None:
             interrupted = True
             served.drain()
 
+    def hang_up(number: int, frame: object) -> None:
+        if terminal.is_gone():
+            served.drain()
+        else:
+            served.reload()
+
     signal.signal(signal.SIGTERM, drain)
+    signal.signal(signal.SIGHUP, hang_up)
     signal.signal(signal.SIGINT, interrupt)
 
 

@@ -22,6 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _BUS: Final = "hootbus.bus"
 _VERBOSE: Final = "hootbus.verbose"
+_CONFIG: Final = "hootbus.config"
 _LEVELS: Final = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
@@ -175,7 +176,11 @@ def configure_logging(ctx: click.Context, param: click.Parameter, verbose: int) 
     """The log goes to stderr; `-v` says more, before or behind the command's name."""
     verbose = ctx.meta[_VERBOSE] = ctx.meta.get(_VERBOSE, 0) + verbose
     logging.basicConfig(stream=sys.stderr, format=_LOG_FORMAT)
-    logging.getLogger("hootbus").setLevel(_LEVELS[min(verbose, len(_LEVELS) - 1)])
+    logging.getLogger("hootbus").setLevel(_level(verbose))
+
+
+def _level(verbose: int) -> int:
+    return _LEVELS[max(0, min(verbose, len(_LEVELS) - 1))]
 
 
 def verbosity(ctx: click.Context) -> int:
@@ -209,13 +214,37 @@ def read_config(ctx: click.Context, param: click.Parameter, path: str | None) ->
     """Reads the TOML file of `--config` into click's map of defaults."""
     if path is None:
         return
+    ctx.meta[_CONFIG] = os.path.abspath(path)
+    ctx.default_map = _read(ctx, path)
+
+
+def _read(ctx: click.Context, path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
             found = tomllib.load(file)
     except (OSError, ValueError) as error:
         raise click.UsageError(f"{path}: {error}") from None
     assert isinstance(ctx.command, click.Group)
-    ctx.default_map = _defaults(ctx, ctx.command, found, path)
+    return _defaults(ctx, ctx.command, found, path)
+
+
+def read_again(ctx: click.Context) -> None:
+    """Reads the settings file once more, for what can change in a command that serves: how much it logs.
+
+    A flag and the environment go on preceding it. Raises UsageError, and changes nothing, for a file that is wrong.
+    """
+    root, path = ctx.find_root(), ctx.meta.get(_CONFIG)
+    if path is None:
+        return
+    found = _read(root, path)
+    sources = {each.get_parameter_source("verbose") for each in (root, ctx)}
+    if not sources <= {ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP}:
+        return
+    said = [found.get("verbose", 0), found.get(ctx.info_name or "", {}).get("verbose", 0)]
+    if not all(isinstance(each, int) for each in said):
+        raise click.UsageError(f"{path}: verbose is a whole number")
+    logging.getLogger("hootbus").setLevel(_level(sum(said)))
+    show_notes()
 
 
 def _defaults(

@@ -21,6 +21,8 @@ from hootbus.bus.cli.settings import (
 from hootbus.bus.lifeline import CANNOT_BEGIN
 
 if TYPE_CHECKING:
+    from hootbus.bus.notify import Notifier
+    from hootbus.bus.recycling import Recycling
     from hootbus.frames.address import BusAddress
 
 _DRAIN_TIMEOUT_S: Final = 30.0
@@ -36,7 +38,11 @@ line to stdout once the broker has taken it in:
 Without a broker it waits for one. SIGTERM and the first SIGINT (Ctrl-C) drain:
 what runs is finished, nothing new is taken. A second SIGINT stops at once.
 With -n, processes that die are started again, ever more slowly while they keep
-dying, and the broker is told of each death at once.
+dying, and the broker is told of each death at once; SIGHUP replaces one after
+the other by a new process, which serves before the old one drains.
+\b
+Recycling: a process that has reached a bound, looked at once a second, is
+replaced likewise; without -n it drains and ends with status 0.
 """
 
 
@@ -57,17 +63,39 @@ class _CannotBegin(Failed):
     help="Seconds to finish what runs when stopping.",
 )
 @log_format_option
+@setting(
+    "--recycle-requests",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Replace a process that has had so many requests.",
+)
+@setting(
+    "--recycle-mb",
+    type=click.FloatRange(min=1),
+    metavar="MB",
+    help="Replace a process that has more memory in use, in millions of bytes.",
+)
 @click.pass_context
 def worker(
-    ctx: click.Context, bus: "BusAddress", target: str, processes: int | None, drain_timeout: float, log_format: str
+    ctx: click.Context,
+    bus: "BusAddress",
+    target: str,
+    processes: int | None,
+    drain_timeout: float,
+    recycle_requests: int | None,
+    recycle_mb: float | None,
+    log_format: str,
 ) -> None:
     """Attach a worker to the bus, and serve until stopped."""
     from hootbus.bus.attach import taken_identity
     from hootbus.bus.lifeline import hold_on
+    from hootbus.bus.notify import take_notifier
+    from hootbus.bus.recycling import Recycling
 
     show_notes(log_format)
     hold_on()
     identity = taken_identity()
+    notifier = take_notifier()
     if processes is not None:
         from hootbus.bus.processes import hoot
         from hootbus.bus.supervisor import Supervisor
@@ -76,14 +104,25 @@ def worker(
         forget_settings(ctx)
         options = ["--bus", bus.text, "--drain-timeout", str(drain_timeout), "--log-format", log_format]
         options += ["-v"] * verbosity(ctx)
+        options += ["--recycle-requests", str(recycle_requests)] if recycle_requests is not None else []
+        options += ["--recycle-mb", str(recycle_mb)] if recycle_mb is not None else []
         command = hoot("worker", *options, "--", target)
-        ctx.exit(Supervisor(command, processes, bus, drain_timeout_s=drain_timeout).run())
+        ctx.exit(Supervisor(command, processes, bus, drain_timeout_s=drain_timeout, notifier=notifier).run())
     given = ctx.get_parameter_source("drain_timeout") is not ParameterSource.DEFAULT
-    _attach(target, bus, drain_timeout if given else None, identity)
+    recycling = Recycling(requests=recycle_requests or 0, mb=recycle_mb or 0.0)
+    _attach(target, bus, drain_timeout if given else None, identity, notifier, recycling)
 
 
-def _attach(target: str, bus: "BusAddress", drain_timeout: float | None, identity: bytes | None) -> None:
+def _attach(
+    target: str,
+    bus: "BusAddress",
+    drain_timeout: float | None,
+    identity: bytes | None,
+    notifier: "Notifier",
+    recycling: "Recycling",
+) -> None:
     from hootbus.bus.attach import CannotAttach, find_worker
+    from hootbus.bus.attendant import Attendant
 
     # For whatever else the program has: its own clients and publishers find the same bus.
     os.environ["HOOT_BUS"] = bus.text
@@ -94,10 +133,11 @@ def _attach(target: str, bus: "BusAddress", drain_timeout: float | None, identit
         kind = Failed if identity is None else _CannotBegin
         hint = "; a module is named without .py" if target.partition(":")[0].endswith(".py") else ""
         raise kind("cannot_attach", f"{error}{hint}") from None
+    attendant = Attendant(found, notifier, recycling, supervised=identity is not None)
+
+    def ready() -> None:
+        print_ready(service=found.service, bus=bus.text, pid=os.getpid())
+        attendant.begin()
+
     with reporting():
-        found.run(
-            bus.text,
-            drain_timeout=drain_timeout,
-            identity=identity,
-            on_ready=lambda: print_ready(service=found.service, bus=bus.text, pid=os.getpid()),
-        )
+        found.run(bus.text, drain_timeout=drain_timeout, identity=identity, on_ready=ready)

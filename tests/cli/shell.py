@@ -59,7 +59,7 @@ def run(
 
 def run_here(*arguments: str, bus: str | None = None, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Ran:
     """As `run`, in this process: much quicker, and enough wherever the process itself is not what is tested."""
-    signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     wanted = environment(bus, env)
     without: dict[str, str | None] = dict.fromkeys(name for name in os.environ if name not in wanted)
     try:

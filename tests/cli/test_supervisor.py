@@ -13,7 +13,8 @@ import zmq
 
 from cli.shell import started, until
 from hootbus.bus.embedded import EmbeddedBroker
-from hootbus.bus.supervisor import Backoff, Supervisor, ending, tell_gone
+from hootbus.bus.obituary import ending, tell_gone
+from hootbus.bus.supervisor import Backoff, Supervisor
 from hootbus.frames import (
     Command,
     ContentType,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from hootbus.bus.answers import disconnect
 from hootbus.frames.errors import (
     BrokerStopping,
     Cancelled,
@@ -352,7 +353,8 @@ def test_a_retry_that_is_due_without_a_connection_waits_for_one() -> None:
     assert world.step(Ticked(), after=0.1) == []
     linked, again = world.link(TWO)
     assert linked == Linked(TWO, replaced=True, late=False)
-    assert again == request(call(flags=Flag.IDEMPOTENT), left_ms=0)
+    # The next broker may know this client before it knows the workers.
+    assert again == request(call(flags=Flag.IDEMPOTENT | Flag.WAIT), left_ms=0)
 
 
 def test_the_items_of_a_stream_come_in_order_and_end_with_the_reply() -> None:
@@ -497,3 +499,82 @@ def test_deadline_errors_are_of_their_class() -> None:
     [outcome] = world.step(Ticked(), after=0.1)
     assert isinstance(outcome, Outcome)
     assert isinstance(outcome.result, DeadlineExceeded)
+
+
+# A broker that says that it ends has answered all it had accepted.
+
+GOODBYE = disconnect((), True, error=BrokerStopping("the broker stops"))
+# Less the moment until the client greets again.
+LEFT_MS = 29_938
+
+
+def succeed(world: World) -> list[Effect]:
+    """The next broker comes and answers the hello; what follows."""
+    assert world.step(Connected()) == []
+    [hello] = world.step(Ticked(), after=0.0625)
+    assert isinstance(hello, Send)
+    return world.hear(echo(hello.message.request_id, TWO))
+
+
+def test_what_is_open_is_given_to_the_next_broker_once_whether_or_not_it_may_be_repeated() -> None:
+    world = World()
+    world.link()
+    world.ask(call(A))
+    world.ask(call(B, flags=Flag.IDEMPOTENT))
+    assert world.hear(GOODBYE) == []
+    assert world.session.link is not LinkState.UP
+    # It waits for its service, as the next broker may know this client before it knows the workers.
+    again = [
+        request(call(A, flags=Flag.WAIT), left_ms=LEFT_MS),
+        request(call(B, flags=Flag.IDEMPOTENT | Flag.WAIT), left_ms=LEFT_MS),
+    ]
+    assert succeed(world) == [Linked(TWO, True, False), *again]
+    assert len(world.session) == 2
+
+
+def test_what_is_asked_after_it_waits_as_well() -> None:
+    world = World()
+    world.link()
+    world.hear(GOODBYE)
+    assert world.ask(call()) == []
+    assert succeed(world) == [Linked(TWO, True, False), request(call(), left_ms=LEFT_MS)]
+
+
+def test_a_stream_that_has_begun_was_accepted_and_is_lost_with_its_broker() -> None:
+    world = World()
+    world.link()
+    world.ask(call(flags=Flag.PARTIALS))
+    world.hear(item(0))
+    world.hear(GOODBYE)
+    [_, outcome] = succeed(world)
+    assert "the broker was replaced" in str(outcome)
+
+
+def test_what_was_refused_and_is_tried_again_waits_for_its_service() -> None:
+    world = World()
+    world.link()
+    world.ask(call(flags=Flag.IDEMPOTENT))
+    assert world.hear(refusal(BrokerStopping("bye"))) == []
+    world.hear(GOODBYE)
+    again = request(call(flags=Flag.IDEMPOTENT | Flag.WAIT), left_ms=LEFT_MS)
+    assert succeed(world) == [Linked(TWO, True, False), again]
+
+
+def test_the_reply_to_what_was_sent_over_an_earlier_connection_may_have_been_lost_with_it() -> None:
+    world = World()
+    world.link()
+    world.ask(call())
+    world.step(Disconnected())
+    world.link(ONE)
+    world.hear(GOODBYE)
+    [_, outcome] = succeed(world)
+    assert "the broker was replaced" in str(outcome)
+
+
+def test_a_disconnect_that_says_nothing_of_an_end_changes_nothing() -> None:
+    world = World()
+    world.link()
+    world.ask(call())
+    assert world.hear(disconnect((), True)) == []
+    assert world.session.link is LinkState.UP
+    assert world.session.dropped[Dropped.UNEXPECTED] == 1
