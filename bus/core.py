@@ -15,6 +15,7 @@ from hootbus.bus.gate import Gate
 from hootbus.bus.house import BROKER, House
 from hootbus.bus.inputs import (
     ConnectionLost,
+    DoorClosed,
     Drain,
     Input,
     Judged,
@@ -329,6 +330,9 @@ class Core:
             self._effects.append(Note("draining", {"open": self._requests.open_count}))
             self._gate.close(BrokerStopping("the broker takes no new workers"))
 
+    def _door_closed(self, event: DoorClosed, now: float) -> None:
+        self.tally.doors_closed += 1
+
     def _asked_to_drain(self, event: Drain, now: float) -> None:
         self._drain(now)
 
@@ -375,6 +379,7 @@ _INPUTS: Final[dict[type[Input], Callable[..., None]]] = {
     ServiceConnected: Core._service_connected,
     ServiceDisconnected: Core._service_disconnected,
     Judged: Core._judged,
+    DoorClosed: Core._door_closed,
     Drain: Core._asked_to_drain,
     Ticked: Core._ticked,
 }

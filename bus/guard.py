@@ -12,6 +12,8 @@ from typing import Final
 from hootbus.frames.address import BusAddress
 
 _LOCK_NAME: Final = "broker.lock"
+# What a socket's file is called while nobody is let in.
+_ASIDE: Final = ".full"
 _PRIVATE: Final = 0o700
 _OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
@@ -71,6 +73,14 @@ class IpcFolder:
         for path in self._sockets:
             os.chmod(path, 0o600)
 
+    def move_door(self, is_open: bool) -> None:
+        """Lets nobody connect any more, or everybody again. Connections that there are stay."""
+        for path in self._sockets:
+            aside = path + _ASIDE
+            # Our own end may have taken them away already.
+            with suppress(FileNotFoundError):
+                os.rename(*((aside, path) if is_open else (path, aside)))
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         try:
             self._remove_sockets()
@@ -80,8 +90,9 @@ class IpcFolder:
     def _remove_sockets(self) -> None:
         """Those of a broker that was killed would look like one that serves."""
         for path in self._sockets:
-            with suppress(FileNotFoundError):
-                os.unlink(path)
+            for name in (path, path + _ASIDE):
+                with suppress(FileNotFoundError):
+                    os.unlink(name)
 
     def _unlock(self) -> None:
         os.close(self._lock)
@@ -111,6 +122,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
         return False
+
+
+def open_descriptors() -> int:
+    """How many files and sockets this process has open. Raises OSError if the system does not tell."""
+    return len(os.listdir("/dev/fd"))
 
 
 def require_loopback(endpoint: str, insecure: bool) -> None:

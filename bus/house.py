@@ -194,6 +194,7 @@ class House:
             "schemas_unsound": tally.schemas_unsound,
             "schemas_unjudged": tally.schemas_unjudged,
             "schemas_unanswered": tally.schemas_unanswered,
+            "doors_closed": tally.doors_closed,
         }
         dropped = dict(tally.dropped)
         for field, count in tally.malformed.items():

@@ -52,6 +52,10 @@ class Judged(msgspec.Struct, frozen=True):
     verdict: Verdict
 
 
+class DoorClosed(msgspec.Struct, frozen=True):
+    """For want of descriptors nobody is let in for a while."""
+
+
 class Drain(msgspec.Struct, frozen=True):
     """The operator asks the broker to finish what it has and stop."""
 
@@ -68,6 +72,7 @@ Input: TypeAlias = (
     | ServiceConnected
     | ServiceDisconnected
     | Judged
+    | DoorClosed
     | Drain
     | Ticked
 )

@@ -9,7 +9,7 @@ from typing import Final
 import zmq
 
 from hootbus.frames.address import BusAddress
-from hootbus.frames.sockets import PIPE_MESSAGES, event_socket
+from hootbus.frames.sockets import BACKLOG, PIPE_MESSAGES, event_socket
 
 # The broker's own publishers and subscribers are in its process.
 PUBLISH_INSIDE: Final = "inproc://hoot-publish"
@@ -19,12 +19,14 @@ SUBSCRIBE_INSIDE: Final = "inproc://hoot-subscribe"
 class EventProxy:
     """The events half of a broker. `bind` first, then `start`; ends with the context's `term`."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], *, backlog: int = BACKLOG) -> None:
         # One way only: over XSUB and XPUB the proxy would hand whatever a subscriber sends, subscription or not, on
         # to every publisher (measured).
         self._from_publishers = event_socket(context, zmq.SUB)
         self._to_subscribers = event_socket(context, zmq.PUB)
         self._to_subscribers.setsockopt(zmq.SNDHWM, PIPE_MESSAGES)
+        for socket in (self._from_publishers, self._to_subscribers):
+            socket.setsockopt(zmq.BACKLOG, backlog)
         self._thread = threading.Thread(target=self._run, name="hoot-events", daemon=True)
 
     def bind(self, address: BusAddress) -> None:

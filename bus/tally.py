@@ -57,6 +57,8 @@ class Tally:
     schemas_unsound: int = 0
     schemas_unjudged: int = 0
     schemas_unanswered: int = 0
+    # How often nobody was let in for want of descriptors.
+    doors_closed: int = 0
 
     def __init__(self) -> None:
         self.dropped: dict[str, int] = dict.fromkeys(Dropped, 0)

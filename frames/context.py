@@ -1,5 +1,6 @@
 """ZeroMQ contexts whose received frames can be read as Cap'n Proto where they lie."""
 
+import errno
 import os
 import tempfile
 from typing import Final
@@ -18,6 +19,8 @@ _WORD: Final = 8
 _PROBE_TIMEOUT_MS: Final = 2000
 _PROBE_SIZES: Final = (34, 40, 57, 100, 129, 500, 1001, 4099, 8001, 70_001)
 _PROBE_ROUNDS: Final = 8
+# Of a context's threads and of one socket with its monitor and its connection: eleven, counted.
+_DESCRIPTORS: Final = 12
 
 
 class Alignment(msgspec.Struct, frozen=True):
@@ -35,8 +38,10 @@ class Alignment(msgspec.Struct, frozen=True):
 def aligned_context() -> zmq.Context[zmq.Socket[bytes]]:
     """A new context that gives 8-byte-aligned frames, where this libzmq can.
 
-    Where it cannot, bodies that lie badly are copied and counted (`hootbus.schemas`); `probe` tells.
+    Where it cannot, bodies that lie badly are copied and counted (`hootbus.schemas`); `probe` tells. Raises OSError if
+    so few further files may be opened that libzmq could not begin.
     """
+    _require_descriptors()
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     try:
         context.set(_ZERO_COPY_RECV, 0)
@@ -44,6 +49,22 @@ def aligned_context() -> zmq.Context[zmq.Socket[bytes]]:
         if error.errno != zmq.EINVAL:
             raise
     return context
+
+
+def _require_descriptors() -> None:
+    """libzmq ends the whole process where it finds none for its threads (measured): better to say so."""
+    taken = []
+    try:
+        for _ in range(_DESCRIPTORS):
+            # Any file will do: what is asked is whether there may be another.
+            taken.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+        raise OSError(error.errno, f"a connection to a bus takes {_DESCRIPTORS} open files; raise `ulimit -n`") from None
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
 
 
 def fallbacks(context: zmq.Context[zmq.Socket[bytes]]) -> list[str]:

@@ -22,7 +22,8 @@ _HEARTBEAT_TIMEOUT_MS: Final = 1300
 _HANDSHAKE_MS: Final = 5_000
 _RECONNECT_MS: Final = 50
 _RECONNECT_MAX_MS: Final = 2_000
-_BACKLOG: Final = 1024
+# Connections that wait in the kernel to be taken.
+BACKLOG: Final = 1024
 
 # Messages a ROUTER keeps for a peer that does not read, and a peer for a broker that does not.
 PIPE_MESSAGES: Final = 10_000
@@ -43,7 +44,7 @@ class LinkChange(Enum):
     REFUSED = "refused"
 
 
-def router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+def router(context: zmq.Context[zmq.Socket[bytes]], *, backlog: int = BACKLOG) -> zmq.Socket[bytes]:
     """The broker's socket for requests, not yet bound."""
     socket = context.socket(zmq.ROUTER)
     # Without MANDATORY a reply to a peer that is gone or full vanishes silently; send only with DONTWAIT.
@@ -51,7 +52,7 @@ def router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     # A peer keeps its identity over reconnects, so its new connection takes over from the old one.
     socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
     socket.setsockopt(zmq.SNDHWM, PIPE_MESSAGES)
-    socket.setsockopt(zmq.BACKLOG, _BACKLOG)
+    socket.setsockopt(zmq.BACKLOG, backlog)
     _common(socket)
     return socket
 
@@ -81,7 +82,7 @@ def dealer(
 def event_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
     """A SUB, XSUB, PUB or XPUB socket."""
     socket = context.socket(kind)
-    socket.setsockopt(zmq.BACKLOG, _BACKLOG)
+    socket.setsockopt(zmq.BACKLOG, BACKLOG)
     _common(socket)
     return socket
 

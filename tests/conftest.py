@@ -16,7 +16,7 @@ settings.load_profile("hootbus")
 _ROOT: Final = Path(__file__).parents[1]
 COMPILED: Final = not hootbus.bus.core.__file__.endswith(".py")
 # Where files share the processors these come first, or one would still be at work when nothing is left for the others.
-_LONGEST: Final = ("project/test_packaging.py", "sim/", "docs/", "gate/", "examples/", "kills/", "demo/")
+_LONGEST: Final = ("project/test_packaging.py", "sim/", "docs/", "gate/", "examples/", "chaos/", "demo/")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -114,6 +114,10 @@ class Serving:
     def _linked(self, linked: Linked) -> None:
         if linked.replaced or linked.late:
             _LOG.warning("%s is attached to %s broker", self._service, "another" if linked.replaced else "the")
-        if self._on_ready is not None:
-            self._on_ready()
-            self._on_ready = None
+        on_ready, self._on_ready = self._on_ready, None
+        if on_ready is None:
+            return
+        try:
+            on_ready()
+        except Exception as error:  # noqa: BLE001  # whatever it is belongs to the caller of `run`, who is to be told
+            self._ended.set_exception(error)

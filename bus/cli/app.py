@@ -135,6 +135,9 @@ def _run() -> int:
     except (click.Abort, KeyboardInterrupt):
         return 1
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            click.echo(f"Error: {error.strerror}", err=True)
+            return 1
         if error.errno != errno.ENOSPC:
             raise
         # Standard output is a file on a full disk; the rest of it must not be tried again by the interpreter.

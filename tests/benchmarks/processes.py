@@ -161,6 +161,11 @@ class Processes:
             child.end(until - time.monotonic())
             self._children.remove(child)
 
+    @property
+    def children(self) -> tuple[Child, ...]:
+        """Those that have not been ended."""
+        return tuple(self._children)
+
     def check(self) -> None:
         """Raises ProcessFailed if one of them has ended by itself."""
         for child in self._children:

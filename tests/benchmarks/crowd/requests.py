@@ -34,6 +34,8 @@ _OPTIONS: Final = 7
 def requester(line: Line, *, address: str, services: int) -> None:
     """Serves {"do": "ask", "bytes", "in_flight", "seconds"}: how many were answered, and in how many seconds.
 
+    {"do": "count", "bytes", "in_flight", "requests"}: the same for so many.
+
     And {"do": "pile", "bytes", "requests"}: sends so many that nobody answers.
     """
     load = _Load(address, services)
@@ -44,6 +46,9 @@ def requester(line: Line, *, address: str, services: int) -> None:
         if order["do"] == "ask":
             answered, seconds = load.ask(body, order["in_flight"], order["seconds"])
             line.answer(answered=answered, seconds=seconds)
+        elif order["do"] == "count":
+            load.count(body, order["in_flight"], order["requests"])
+            line.answer(answered=order["requests"])
         else:
             load.pile(body, order["requests"])
             line.answer(sent=order["requests"])
@@ -72,6 +77,15 @@ class _Load:
             else:
                 open_requests -= 1
         return answered, time.perf_counter() - began
+
+    def count(self, body: bytes, in_flight: int, requests: int) -> None:
+        """Asks so many, and waits for the last reply."""
+        each = self._requests(body)
+        for sent in range(requests + in_flight):
+            if sent >= in_flight:
+                self._check(self._receive())
+            if sent < requests:
+                self._send(next(each))
 
     def pile(self, body: bytes, requests: int) -> None:
         for frames in itertools.islice(self._requests(body), requests):
