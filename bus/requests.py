@@ -162,6 +162,8 @@ class Requests:
         elif isolated is not None:
             request.isolated, request.strikes = isolated, isolated.strikes
             isolated.retry = request
+            # What it was written with may not be understood any more.
+            request.epoch = -1
             self._put_back(request)
             self.dispatch(service, now)
         else:

@@ -73,7 +73,9 @@ class Ward:
             # It may go to another worker if its own leaves in peace, as it could before.
             flags = Flag.IDEMPOTENT | options.flags & (Flag.ONE_WAY | Flag.PARTIALS)
             schema_id, fingerprint = (said.schema_id, said.fingerprint) if said is not None else (0, 0)
-            options = Options(options.deadline_ms, flags, schema_id=schema_id, fingerprint=fingerprint)
+            options = Options(
+                options.deadline_ms, flags, schema_id=schema_id, credit=options.credit, fingerprint=fingerprint
+            )
         again = isolated.message.__replace__(route=asked.route, request_id=asked.request_id, options=options)
         self._requests.accept(again, service, now, isolated)
         retry = self._requests.find(asked.route[0], asked.request_id)

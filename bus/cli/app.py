@@ -42,6 +42,7 @@ _COMMANDS: Final = {
     "services": "hootbus.bus.cli.inspect:services",
     "workers": "hootbus.bus.cli.inspect:workers",
     "top": "hootbus.bus.cli.top:top",
+    "quarantine": "hootbus.bus.cli.quarantine:quarantine",
     "ping": "hootbus.bus.cli.inspect:ping",
     "doctor": "hootbus.bus.cli.examine:doctor",
     "schema": "hootbus.bus.cli.schema:schema",

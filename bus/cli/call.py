@@ -87,7 +87,7 @@ def call(
                     _print_item(item)
             else:
                 reply = client.call(target, content, timeout=timeout, idempotent=idempotent, wait=wait)
-                _print_reply(reply, json)
+                print_reply(reply, json)
         except DeadlineExceeded as error:
             if not wait or _is_offered(client, target):
                 raise
@@ -111,7 +111,8 @@ def _print_item(item: "Reply") -> None:
     print_json_line(shown.get("body", shown))
 
 
-def _print_reply(reply: "Reply", json: bool) -> None:
+def print_reply(reply: "Reply", json: bool) -> None:
+    """A reply's body: JSON for eyes and programs, bytes for a pipe."""
     from hootbus.frames.protocol import ContentType
 
     shown = plain(reply)

@@ -50,7 +50,9 @@ def status(bus: "BusAddress", timeout: float, json: bool) -> None:
             ("queued", f"{answer['queued']} requests, {answer['heldBytes']} bytes held"),
             ("counted", _counts(answer["counters"])),
             ("errors", _counts(answer["errors"])),
+            ("failures", _counts(answer["failures"])),
             ("dropped", _counts(answer["dropped"])),
+            ("reached", _counts(answer["reached"])),
         ]
     )
 
@@ -67,7 +69,8 @@ def services(ctx: click.Context, bus: "BusAddress", timeout: float, json: bool) 
 
     With -v the versions of their types that workers speak instead: of each version, how many have it, and the types of
     each method with the fingerprints that tell versions apart. GATE counts, for the whole service, workers whose schema
-    is being judged, and those that were refused.
+    is being judged, and those that were refused. DROPPED are its messages that went no further, by reason; those that
+    belong to no service are in `hoot status` alone.
     """
     answer = _ask(bus, "services", timeout, json)
     if json:
@@ -91,7 +94,7 @@ def _print_versions(services: list[dict[str, Any]]) -> None:
     """A line for each method of each version; what is not typed has one, too."""
     rows = []
     for service in services:
-        counts = f"{service['pending']} pending, {service['refused']} refused"
+        counts = (f"{service['pending']} pending, {service['refused']} refused", _counts(service["dropped"]))
         typed = {method["name"] for version in service["versions"] for method in version["methods"]}
         for version in service["versions"]:
             for method in version["methods"]:
@@ -102,13 +105,13 @@ def _print_versions(services: list[dict[str, Any]]) -> None:
                         method["name"],
                         _type(method["request"], method["requestFingerprint"]),
                         _type(method["reply"], method["replyFingerprint"]),
-                        counts,
+                        *counts,
                     )
                 )
         untyped = [name for name in service["methods"] if name not in typed]
         if untyped or not typed:
-            rows.append((service["name"], service["workers"], " ".join(untyped) or "-", "-", "-", counts))
-    columns = ("service", "workers", "method", "request", "reply", "gate")
+            rows.append((service["name"], service["workers"], " ".join(untyped) or "-", "-", "-", *counts))
+    columns = ("service", "workers", "method", "request", "reply", "gate", "dropped")
     print_table(columns, rows, empty="no services: attach one with `hoot worker MODULE:OBJECT`")
 
 
@@ -165,10 +168,15 @@ def ping(bus: "BusAddress", timeout: float, count: int, json: bool) -> None:
 
 
 def _ask(bus: "BusAddress", method: str, timeout: float, json: bool) -> Any:  # noqa: ANN401  # JSON of the broker's
+    return ask_broker(bus, f"hoot.broker/{method}", None, timeout, json)
+
+
+def ask_broker(bus: "BusAddress", target: str, body: object, timeout: float, json: bool) -> Any:  # noqa: ANN401  # as above
+    """What one of the broker's own services answers."""
     from hootbus.workers import Client
 
     with asking(json), Client(bus.text) as client:
-        return client.call(f"hoot.broker/{method}", timeout=timeout).json()
+        return client.call(target, body, timeout=timeout).json()
 
 
 @contextmanager

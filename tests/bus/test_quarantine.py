@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from bus_world.gate import V1, V2, attach, calls, status_of, typed
 from bus_world.world import (
     CAPNPROTO,
     JSON,
+    A,
     B,
     C,
     D,
@@ -22,6 +24,7 @@ from bus_world.world import (
     rid,
     sent,
 )
+from hootbus.bus.effects import Send
 from hootbus.bus.house import administers
 from hootbus.bus.limits import Limits
 from hootbus.frames.buffer import Buffer
@@ -32,6 +35,7 @@ from hootbus.frames.errors import (
     HandlerFailed,
     Overloaded,
     Quarantined,
+    SchemaMismatch,
     UnknownMethod,
     UnknownService,
     UnsupportedContentType,
@@ -263,3 +267,19 @@ def test_the_question_is_json_or_capnp() -> None:
 )
 def test_one_place_says_what_needs_the_right_to_administer(frame: bytes, needed: bool) -> None:
     assert administers(frame) is needed
+
+
+def test_a_retry_that_no_worker_understands_any_more_is_refused_as_any_request() -> None:
+    world = World()
+    attach(world, b"v", typed(V1))
+    world.join(b"u")
+    poison = calls(b"c", A, V1, flags=Flag.IDEMPOTENT)
+    first = sent(world.get(poison)).route[0]
+    world.dies(first)
+    world.dies(b"v" if first == b"u" else b"u")
+    attach(world, b"w", typed(V2))
+    (told,) = world.get(retry())
+    assert isinstance(told, Send)
+    assert status_of(told.message)[0] == SchemaMismatch.number
+    (kept,) = ask(world, "list")["requests"]
+    assert (kept["strikes"], kept["retrying"]) == (2, False)

@@ -16,6 +16,8 @@ from hootbus.bus.cli.settings import Setting
 
 SCHEMA: Final = Path(__file__).parents[2] / "schemas" / "broadcast.capnp"
 ARGUMENTS: Final = {
+    "quarantine show": ["q1"],
+    "quarantine retry": ["q1"],
     "worker": ["program:worker"],
     "call": ["text/upper"],
     "publish": ["jobs.done"],
@@ -26,6 +28,7 @@ ARGUMENTS: Final = {
 }
 # For each flag what it may be, and what it may not be (None where any text will do).
 VALUES: Final[dict[str, tuple[str, str | None]]] = {
+    "all": ("true", "nonsense"),
     "audio": (str(SCHEMA), "/no/such/file"),
     "bus": ("tcp://127.0.0.1:1", "nonsense"),
     "check": ("true", "nonsense"),

@@ -10,8 +10,10 @@ import pytest
 
 from docs.blocks import CONSOLE, FILES, SERVES, TEXT, Block, read_blocks
 from docs.reader import SETUP, Reader
-from hootbus.bus.limits import Limits
+from hootbus.bus.limits import INTERVALS, Limits
 from hootbus.frames.errors import ERRORS
+from hootbus.workers.limits import UNCOUNTED
+from hootbus.workers.limits import Limits as PeerLimits
 
 ROOT: Final = Path(__file__).parents[2]
 README: Final = ROOT / "README.md"
@@ -118,7 +120,16 @@ def test_the_errors_are_those_of_the_code(page: Path) -> None:
         assert sorted(listed_names) == sorted((error.__name__, error.code) for error in ERRORS)
 
 
-def test_the_limits_that_the_guide_lists_are_all_there_are() -> None:
-    listed = re.findall(r"^\| `([a-z_]+)` \| ([\d ]+) \|", GUIDE.read_text(), re.MULTILINE)
-    told = {name: float(value.replace(" ", "")) for name, value in listed}
-    assert told == {name: float(getattr(Limits(), name)) for name in Limits.__struct_fields__}
+_SETTINGS: Final = {"`--limit`": (Limits, INTERVALS, "`hoot status`"), "`Limits`": (PeerLimits, UNCOUNTED, None)}
+
+
+@pytest.mark.parametrize("setting", _SETTINGS)
+def test_the_limits_that_the_guide_lists_are_all_there_are_with_their_counters(setting: str) -> None:
+    kind, uncounted, counter = _SETTINGS[setting]
+    row = rf"^\| `([a-z_]+)` \| ([\d .]+) \| {re.escape(setting)} \| ([^|]+) \| "
+    listed = re.findall(row, GUIDE.read_text(), re.MULTILINE)
+    told = {name: float(value.replace(" ", "")) for name, value, _ in listed}
+    assert told == {name: float(getattr(kind(), name)) for name in kind.__struct_fields__}
+    for name, _, counted in listed:
+        assert (counted == "—") == (name in uncounted), name
+        assert counter is None or counted in (counter, "—"), name

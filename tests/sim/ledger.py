@@ -11,7 +11,7 @@ from hootbus.frames.malformed import MalformedMessage
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import COMPARE, WORKER_SCHEMA, Command, ContentType, Flag
 from hootbus.workers.failure import error_of
-from sim.asks import EPSILON_S, Asks
+from sim.asks import EPSILON_S, Ask, Asks
 from sim.violation import Violation
 
 # How late the broker's tick may be.
@@ -46,8 +46,8 @@ class Ledger:
         self._owed: dict[tuple[bytes, bytes], Owed] = {}
         self._malformed: list[tuple[bytes, bytes]] = []
         self._quarantined: set[tuple[bytes, bytes]] = set()
-        # What a worker has answered last, as its client was told.
-        self._told: dict[tuple[bytes, bytes], Message] = {}
+        # What a worker has answered last, as its client was told, and when.
+        self._told: dict[tuple[bytes, bytes], tuple[float, Message]] = {}
         # Of registered workers: the id of their READY, their slots, and what they owe replies for.
         self._ready: dict[bytes, bytes] = {}
         self._slots: dict[bytes, int] = {}
@@ -120,7 +120,7 @@ class Ledger:
             raise Violation(f"our extension goes to a plain peer: {message}")
         match message.command:
             case Command.REPLY:
-                self._replied(identity, message)
+                self._replied(identity, message, now)
             case Command.PARTIAL:
                 owed = self._owed.get((identity, message.request_id))
                 if owed is None or owed.one_way or not owed.partials:
@@ -140,7 +140,7 @@ class Ledger:
             case _:
                 raise Violation(f"the broker sends {message}")
 
-    def _replied(self, identity: bytes, message: Message) -> None:
+    def _replied(self, identity: bytes, message: Message, now: float) -> None:
         key = identity, message.request_id
         if key in self._malformed and b"bad_frame" in bytes(message.body):
             self._malformed.remove(key)
@@ -150,7 +150,7 @@ class Ledger:
             raise Violation(f"a REPLY for {identity[:4].hex()}, which is owed none: {message}")
         del self._owed[key]
         error = error_of(message)
-        self._judge_replay(key, owed, message, error)
+        self._judge_replay(key, owed, message, error, now)
         if isinstance(error, WorkerLost) and not owed.left and "the broker stopped" not in error.message:
             raise Violation(f"{self._asks.find(*key)} is lost with a worker, and never left for any")
         if isinstance(error, Quarantined):
@@ -159,18 +159,30 @@ class Ledger:
                 raise Violation(f"{self._asks.find(*key)} is quarantined, and was at {deaths} deaths")
             self._quarantined.add(key)
 
-    def _judge_replay(self, key: tuple[bytes, bytes], owed: Owed, message: Message, error: HootError | None) -> None:
+    def _judge_replay(
+        self, key: tuple[bytes, bytes], owed: Owed, message: Message, error: HootError | None, now: float
+    ) -> None:
         """What the broker cannot have of its own for a request that no worker has had, it must have told before."""
         if (error is not None and not isinstance(error, HandlerFailed)) or message.service.startswith(b"hoot."):
             return
         if owed.hands:
-            self._told[key] = message
+            self._told[key] = now, message
             return
-        before = self._told.get(key)
+        _, before = self._told.get(key, (0.0, None))
         if before is None or before.__replace__(route=message.route) != message:
             raise Violation(f"{self._asks.find(*key)} is replayed {message}, and was told {before}")
         if not owed.idempotent:
             raise Violation(f"{self._asks.find(*key)} is not idempotent, and its outcome is replayed")
+
+    def _judge_repeat(self, ask: Ask, key: tuple[bytes, bytes], now: float) -> None:
+        """What the broker still knows the outcome of need not be carried out again."""
+        at, before = self._told.get(key, (0.0, None))
+        if before is None or not ask.idempotent or ask.one_way or now >= at + self._limits.outcome_age_s:
+            return
+        # Where few are kept it may have been forgotten; streams and plain workers' replies never are.
+        many = self._limits.outcomes > len(self._told)
+        if many and before.options is not None and not before.options.sequence:
+            raise Violation(f"{ask} was told its outcome, and is carried out again")
 
     def _hand(self, identity: bytes, message: Message, now: float) -> None:
         who = identity[:4].hex()
@@ -200,6 +212,7 @@ class Ledger:
             raise Violation(f"{ask} is handed with {options.deadline_ms} ms, and has {owed.due - now:.4f} s")
         if key in self._quarantined:
             raise Violation(f"{ask} is quarantined, and handed to {who}")
+        self._judge_repeat(ask, key, now)
         owed.hands += 1
         most = self._limits.strikes + owed.excused if ask.idempotent else 1
         if owed.hands - owed.taken_back > most:

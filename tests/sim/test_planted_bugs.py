@@ -240,6 +240,10 @@ def _replays_somebody_elses(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Outcomes, "find", find)
 
 
+def _outcomes_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Outcomes, "keep", lambda self, target, reply, now: None)
+
+
 PLANTS: Final[dict[Plant, str]] = {
     _late_reply_frees_no_slot: "3 slots and 4 requests|all is quiet, and the core has",
     _retries_what_may_run_once: "is (handed out|not idempotent and was started) 2 times",
@@ -262,6 +266,7 @@ PLANTS: Final[dict[Plant, str]] = {
     _who_waits_is_in: "is started by|AssertionError",
     _verdicts_are_for_whoever_is_first: "AssertionError",
     _replays_somebody_elses: "is replayed",
+    _outcomes_are_forgotten: "is carried out again",
 }
 
 

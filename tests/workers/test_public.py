@@ -9,6 +9,7 @@ PROGRAMS = {
     "Event",
     "Hello",
     "HelloAck",
+    "Limits",
     "Publisher",
     "Reply",
     "Request",
