@@ -116,8 +116,7 @@ class Core:
     def snapshot(self, now: float) -> Snapshot:
         """What the metrics tell of this moment."""
         services = self._census.take()
-        status = self._house.status(self.state, now)
-        return Snapshot(status=status, reached=self.tally.reached.copy(), services=services)
+        return Snapshot(self._house.status(self.state, now), services)
 
     # Messages, by command
 

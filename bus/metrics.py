@@ -26,9 +26,12 @@ _TOTALS: Final = {
     "partials": "Partial replies passed on.",
     "merged": "Requests that came again while they were open.",
     "retried": "Requests given to another worker after theirs was lost.",
+    "replayed": "Requests that came again after their reply, and got that once more.",
+    "quarantined": "Requests that were quarantined.",
     "workers_attached": "Workers that were taken in.",
     "workers_lost": "Workers that went with requests in flight.",
     "disconnects": "Connections that ended.",
+    "doors_closed": "How often nobody was let in for want of descriptors.",
     "judged": "Schemas judged.",
     "schemas_incompatible": "Schemas that do not go with those that are spoken.",
     "schemas_unsound": "Schemas that are none, or not what was announced.",
@@ -46,6 +49,14 @@ _COUNTERS: Final[dict[str, tuple[str, Callable[[ServiceSnapshot], int]]]] = {
     "requests": ("Requests accepted.", lambda service: service.requests),
     "replies": ("Replies of its workers that were outcomes.", lambda service: service.replies),
     "partials": ("Partial replies passed on.", lambda service: service.partials),
+}
+_COUNTERS_BY: Final[dict[str, tuple[str, str, Callable[[ServiceSnapshot], dict[str, int]]]]] = {
+    "errors": (
+        "Accepted requests that ended in an error, by code.",
+        "code",
+        lambda service: service.errors_by_code,
+    ),
+    "dropped": ("Its messages that were dropped, by reason.", "reason", lambda service: service.dropped),
 }
 _HISTOGRAMS: Final[dict[str, tuple[str, Callable[[ServiceSnapshot], Latencies]]]] = {
     "wait_seconds": (
@@ -88,11 +99,12 @@ def _of_broker(snapshot: Snapshot) -> Iterator[Metric]:
         yield CounterMetricFamily(PREFIX + name, _TOTALS.get(name, f"As `{name}` in hoot status."), count)
     malformed = {name: count for name, count in status.dropped.items() if name.startswith(_BAD_FRAME)}
     yield _by("errors", "The broker's own errors, by code.", "code", status.errors.items())
+    yield _by("failures", "Errors that workers answered with, by code.", "code", status.failures.items())
     dropped = ((name, count) for name, count in status.dropped.items() if name not in malformed)
     yield _by("dropped", "Messages neither delivered nor answered, by reason.", "reason", dropped)
     frames = ((name.removeprefix(_BAD_FRAME), count) for name, count in malformed.items())
     yield _by("bad_frames", "Messages dropped as bad_frame, by the frame that was wrong.", "frame", frames)
-    yield _by("limit_reached", "How often a limit held something back.", "limit", snapshot.reached.items())
+    yield _by("limit_reached", "How often a limit held something back.", "limit", status.reached.items())
 
 
 def _by(name: str, text: str, label: str, counts: Iterable[tuple[str, int]]) -> Metric:
@@ -113,13 +125,12 @@ def _of_services(services: tuple[ServiceSnapshot, ...]) -> Iterator[Metric]:
         for service in services:
             counter.add_metric([service.name], value(service))
         yield counter
-    errors = CounterMetricFamily(
-        f"{PREFIX}service_errors", "Accepted requests that ended in an error, by code.", labels=["service", "code"]
-    )
-    for service in services:
-        for code, count in service.errors_by_code.items():
-            errors.add_metric([service.name, code], count)
-    yield errors
+    for name, (text, label, counts) in _COUNTERS_BY.items():
+        counter = CounterMetricFamily(f"{PREFIX}service_{name}", text, labels=["service", label])
+        for service in services:
+            for value_of_label, count in counts(service).items():
+                counter.add_metric([service.name, value_of_label], count)
+        yield counter
     for name, (text, latencies) in _HISTOGRAMS.items():
         histogram = HistogramMetricFamily(f"{PREFIX}service_{name}", text, labels=["service"])
         for service in services:

@@ -9,10 +9,10 @@ from typing import Final
 
 import msgspec
 
-from hootbus.bus.house import StatusAnswer
 from hootbus.bus.latencies import Latencies
 from hootbus.bus.limits import Limits
 from hootbus.bus.state import Service
+from hootbus.bus.statements import StatusAnswer
 from hootbus.bus.tally import Tally
 
 # Of those that are told together: no service can be called so.
@@ -32,6 +32,7 @@ class ServiceSnapshot(msgspec.Struct, kw_only=True):
     replies: int = 0
     partials: int = 0
     errors_by_code: dict[str, int] = msgspec.field(default_factory=dict)
+    dropped: dict[str, int] = msgspec.field(default_factory=dict)
     waited: Latencies = msgspec.field(default_factory=Latencies)
     took: Latencies = msgspec.field(default_factory=Latencies)
 
@@ -52,16 +53,16 @@ class ServiceSnapshot(msgspec.Struct, kw_only=True):
         self.partials += counted.partials
         for code, count in counted.errors_by_code.items():
             self.errors_by_code[code] = self.errors_by_code.get(code, 0) + count
+        for reason, count in counted.dropped.items():
+            self.dropped[reason] = self.dropped.get(reason, 0) + count
         self.waited.merge(counted.waited)
         self.took.merge(counted.took)
 
 
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+class Snapshot(msgspec.Struct, frozen=True):
     """The broker at one moment."""
 
     status: StatusAnswer
-    # How often each limit held something back.
-    reached: dict[str, int]
     services: tuple[ServiceSnapshot, ...]
 
 

@@ -230,6 +230,10 @@ _SCHEMAS: Final[dict[type[msgspec.Struct], Any]] = {
 }
 
 
+# The others need not be searched for ids; the longest of them, with all latencies, would take three times as long.
+_WITH_IDS: Final = (ServicesAnswer, SchemaAnswer)
+
+
 def _with_ids_as_text(value: Any) -> Any:  # noqa: ANN401  # JSON, or a part of it
     """Ids and fingerprints as people and `hoot schema` write them: as numbers, readers of JSON would round them."""
     if isinstance(value, dict):
@@ -256,7 +260,8 @@ def question(message: Message, kind: type[Q], schema: Any) -> Q:  # noqa: ANN401
 def reply(message: Message, answer: msgspec.Struct) -> Message:
     """The answer in the form of the question: Cap'n Proto for Cap'n Proto, JSON for all else."""
     if message.content_type is not ContentType.CAPNPROTO:
-        return answers.reply(message, ContentType.JSON, write_json(_with_ids_as_text(msgspec.to_builtins(answer))))
+        told = _with_ids_as_text(msgspec.to_builtins(answer)) if isinstance(answer, _WITH_IDS) else answer
+        return answers.reply(message, ContentType.JSON, write_json(told))
     schema = _SCHEMAS[type(answer)]
     body = write_capnp(schema.new_message(**_without_maps(msgspec.to_builtins(answer, builtin_types=(bytes,)))))
     return answers.reply(message, ContentType.CAPNPROTO, body, type_id(schema))

@@ -15,6 +15,7 @@ from hootbus.bus.cli.settings import (
     SECONDS,
     Failed,
     bus_options,
+    log_as,
     log_format_option,
     read_again,
     reporting,
@@ -163,7 +164,8 @@ def broker(
     from hootbus.bus.lifeline import hold_on
     from hootbus.bus.notify import take_notifier
 
-    show_notes(log_format)
+    log_as(log_format)
+    show_notes()
     hold_on()
     if request_timeout is not None:
         limit = msgspec.structs.replace(limit, request_timeout_s=request_timeout)

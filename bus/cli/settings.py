@@ -189,7 +189,7 @@ def verbosity(ctx: click.Context) -> int:
 
 
 def log_format_option(command: F) -> F:
-    """`--log-format`, for commands that serve; `show_notes` takes it."""
+    """`--log-format`, for commands that serve; `log_as` takes it."""
     return setting(
         "--log-format",
         type=click.Choice(["text", "json"]),
@@ -199,14 +199,18 @@ def log_format_option(command: F) -> F:
     )(command)
 
 
-def show_notes(log_format: str) -> None:
-    """For commands that serve: their log says what happens, also without `-v`."""
-    log = logging.getLogger("hootbus")
+def log_as(log_format: str) -> None:
+    """What `--log-format` says."""
     if log_format == "json":
         from hootbus.bus.cli.json_log import JsonLines
 
         for handler in logging.getLogger().handlers:
             handler.setFormatter(JsonLines())
+
+
+def show_notes() -> None:
+    """For commands that serve: their log says what happens, also without `-v`."""
+    log = logging.getLogger("hootbus")
     log.setLevel(min(log.level, logging.INFO))
 
 

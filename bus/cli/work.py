@@ -12,6 +12,7 @@ from hootbus.bus.cli.settings import (
     Failed,
     bus_options,
     forget_settings,
+    log_as,
     log_format_option,
     reporting,
     setting,
@@ -92,7 +93,8 @@ def worker(
     from hootbus.bus.notify import take_notifier
     from hootbus.bus.recycling import Recycling
 
-    show_notes(log_format)
+    log_as(log_format)
+    show_notes()
     hold_on()
     identity = taken_identity()
     notifier = take_notifier()

@@ -26,7 +26,7 @@ def test_a_snapshot_has_the_status_and_each_service() -> None:
     world.get(partial(b"w", A))
     found = look(world)
     assert (found.status.queued, found.status.inFlight, found.status.counters["requests"]) == (1, 2, 3)
-    assert found.reached == world.core.tally.reached
+    assert found.status.reached == world.core.tally.reached
     (text,) = found.services
     assert (text.name, text.workers, text.slots, text.in_flight) == ("text", 1, 2, 2)
     assert (text.queued, text.queued_bytes, text.requests, text.replies, text.partials) == (1, 5, 3, 0, 1)

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from cli.shell import run, run_here, started, until
+from cli.shell import run_here, started, until
 from hootbus.bus import metrics_server
 from hootbus.bus.broker import Broker
 from hootbus.bus.guard import CannotServe
@@ -120,7 +120,7 @@ def test_more_connections_than_there_may_be_are_turned_away(monkeypatch: pytest.
 
 
 def test_metrics_for_other_machines_must_be_wanted() -> None:
-    ran = run("broker", "--metrics", "0.0.0.0:0")
+    ran = run_here("broker", "--metrics", "0.0.0.0:0", bus="tcp://127.0.0.1:0")
     assert (ran.status, ran.out) == (1, "")
     assert "could read the metrics" in ran.err
     with MetricsServer(Broker(parse_address(f"tcp://{FREE}")), "0.0.0.0", 0, insecure=True) as server:

@@ -52,6 +52,22 @@ def test_as_json_it_is_a_line_each_interval_until_it_is_told_to_end(
         assert top.end(signal.SIGTERM) == 0
 
 
+def test_on_a_terminal_it_waits_for_a_broker_that_has_gone_until_a_key_ends_it(tmp_path: Path) -> None:
+    with started("broker", "--bus", "tcp://127.0.0.1:0", log=tmp_path / "log") as broker:
+        bus = broker.line()["bus"]
+        terminal = Terminal(bus, "--timeout", "0.2")
+        try:
+            terminal.read_until(b"serving, up")
+            broker.end(signal.SIGKILL)
+            terminal.read_until(b"no broker answers at")
+            with started("broker", "--bus", bus, log=tmp_path / "log2"):
+                terminal.read_until(b"serving, up")
+                terminal.press(b"xQ")
+                assert terminal.end() == 0
+        finally:
+            terminal.close()
+
+
 def test_without_a_broker_it_says_what_to_do() -> None:
     ran = run_here("top", "--timeout", "0.1", bus="ipc:///tmp/nobody")
     assert ran.status == 1
@@ -61,13 +77,13 @@ def test_without_a_broker_it_says_what_to_do() -> None:
 class Terminal:
     """`hoot top` on a terminal of its own."""
 
-    def __init__(self, bus: str) -> None:
+    def __init__(self, bus: str, *options: str) -> None:
         self._ours, theirs = pty.openpty()
         termios.tcsetwinsize(theirs, (30, 110))
         self._before = termios.tcgetattr(theirs)
         self._theirs = theirs
         self.process = subprocess.Popen(
-            hoot("top", "--interval", "0.05"),
+            hoot("top", "--interval", "0.05", *options),
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -81,8 +97,11 @@ class Terminal:
             assert select.select([self._ours], [], [], max(0.0, until - time.monotonic()))[0], said
             said += os.read(self._ours, 65536)
 
-    def end(self, key: bytes) -> int:
-        os.write(self._ours, key)
+    def press(self, keys: bytes) -> None:
+        os.write(self._ours, keys)
+
+    def end(self) -> int:
+        """Once it has been told to: the exit status."""
         self.read_until(b"\x1b[?1049l")
         status = self.process.wait(TIMEOUT_S)
         # As it was before: keys are shown, lines are lines.
@@ -96,14 +115,12 @@ class Terminal:
         os.close(self._theirs)
 
 
-@pytest.mark.parametrize("key", [b"q", b"xQ", b"\x04", b"\x03"], ids=["q", "Q", "Ctrl-D", "Ctrl-C"])
-def test_on_a_terminal_it_draws_until_a_key_ends_it(bus: str, key: bytes) -> None:
+def test_on_a_terminal_it_draws_until_it_is_interrupted(bus: str) -> None:
     terminal = Terminal(bus)
     try:
         terminal.read_until(b"w1")
-        if key == b"\x03":
-            # This is not the terminal that the process was started on, which would send it for this key.
-            terminal.process.send_signal(signal.SIGINT)
-        assert terminal.end(key) == 0
+        # As Ctrl-C does on the terminal that a process was started on, which this is not.
+        terminal.process.send_signal(signal.SIGINT)
+        assert terminal.end() == 0
     finally:
         terminal.close()

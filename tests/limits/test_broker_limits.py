@@ -246,6 +246,14 @@ def linger_s() -> World:
     return world
 
 
+def metric_services() -> World:
+    world = World(Limits(metric_services=1))
+    for name in (b"a", b"b", b"c"):
+        world.join(name, name)
+    assert [service.name for service in world.core.snapshot(world.now).services] == ["a", "(others)"]
+    return world
+
+
 STORIES: Final[dict[str, Story]] = {
     "services": services,
     "workers": workers,
@@ -268,6 +276,7 @@ STORIES: Final[dict[str, Story]] = {
     "held_schema_bytes": held_schema_bytes,
     "versions_per_service": versions_per_service,
     "compared_versions": compared_versions,
+    "metric_services": metric_services,
     "schema_timeout_s": schema_timeout_s,
     "judge_timeout_s": judge_timeout_s,
     "request_timeout_s": request_timeout_s,

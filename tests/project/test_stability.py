@@ -81,6 +81,7 @@ def test_the_metrics_are_those_that_are_promised() -> None:
     for request_id in (A, B):
         world.get(request(b"c", request_id))
     world.get(reply(b"w", A).__replace__(options=Options(status=HandlerFailed.number)))
+    world.get(reply(b"w", A))
     world.step(Malformed(MalformedMessage("request id", "short", (b"m",))))
     found = {}
     for family in Families(world.core.snapshot(world.now)).collect():
