@@ -135,7 +135,7 @@ class Supervisor:
                     member.kill()
             self._report(now)
             # A process's end is a signal, too, and wakes.
-            heard = [wake, *self._members()]
+            heard: list[int | Member] = [wake, *self._members()]
             select.select(heard, [], [], min(_IDLE_S, max(0.0, self._due(now) - time.monotonic())))
             with suppress(BlockingIOError):
                 os.read(wake, 512)

@@ -61,7 +61,9 @@ def _require_descriptors() -> None:
     except OSError as error:
         if error.errno not in (errno.EMFILE, errno.ENFILE):
             raise
-        raise OSError(error.errno, f"a connection to a bus takes {_DESCRIPTORS} open files; raise `ulimit -n`") from None
+        raise OSError(
+            error.errno, f"a connection to a bus takes {_DESCRIPTORS} open files; raise `ulimit -n`"
+        ) from None
     finally:
         for descriptor in taken:
             os.close(descriptor)

@@ -13,12 +13,13 @@ from numbers import Real
 from typing import Any, Final, Protocol, TypeAlias
 
 from hootbus.frames.address import BusAddress
-from hootbus.frames.errors import BadFrame, HootError
+from hootbus.frames.errors import BadFrame, Cancelled, HootError
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import SERVICE_BYTES_MAX, TRACEPARENT_BYTES_MAX, Command, ContentType, Flag
 from hootbus.schemas import StructType
 from hootbus.schemas.stated import declaration_of_message, method_fingerprint, write_comparison
 from hootbus.schemas.structs import declaration_of
+from hootbus.workers import trace as _trace
 from hootbus.workers.client_session import ClientSession
 from hootbus.workers.connection import Connection, IdSource
 from hootbus.workers.content import Reply
@@ -85,6 +86,11 @@ def new_call(
         fingerprint = method_fingerprint(request, reply)
         if fingerprint:
             comparison = partial(write_comparison, service, request, reply)
+    trace, ended = b"", None
+    if traceparent or _trace.TRACER is not None or _trace.current() is not None:
+        trace, ended = _trace.outgoing(target, traceparent or "")
+        if len(trace) > TRACEPARENT_BYTES_MAX:
+            raise BadFrame(f"a traceparent of {len(trace)} bytes, more than {TRACEPARENT_BYTES_MAX}")
     return Call(
         request_id=request_id,
         service=service,
@@ -92,11 +98,12 @@ def new_call(
         body=encoded.buffer,
         schema_id=encoded.schema_id,
         attachments=encoded.attachments,
-        traceparent=_traceparent(traceparent) if traceparent else b"",
+        traceparent=trace,
         flags=flags,
         timeout=limit,
         fingerprint=fingerprint,
         comparison=comparison,
+        ended=ended,
     )
 
 
@@ -143,6 +150,7 @@ class Calls:
         self._turn_every = max(1, limits.partials_unread // _TURNS)
         self._waiters: dict[bytes, Waiter] = {}
         self._parts: dict[bytes, PartTaker] = {}
+        self._ends: dict[bytes, Callable[[HootError | None], None]] = {}
         self.session = ClientSession(
             new_id=new_id, random=random.random, now=time.monotonic(), limits=limits, address=address.text
         )
@@ -154,8 +162,12 @@ class Calls:
         It leaves with all others of this turn of the loop, or `now`.
         """
         if waiter.done():
+            if call.ended is not None:
+                call.ended(Cancelled("the caller gave the request up"))
             return
         self._waiters[call.request_id] = waiter
+        if call.ended is not None:
+            self._ends[call.request_id] = call.ended
         if part is not None:
             self._parts[call.request_id] = part
         try:
@@ -198,6 +210,8 @@ class Calls:
         self.cancel(request_id)
         self._waiters.pop(request_id, None)
         self._parts.pop(request_id, None)
+        if (ended := self._ends.pop(request_id, None)) is not None:
+            ended(unsendable(error))
 
     def _carry_out(self, effect: Effect) -> None:
         if type(effect) is Outcome:
@@ -218,6 +232,8 @@ class Calls:
         waiter = self._waiters.pop(request_id)
         if self._parts:
             self._parts.pop(request_id, None)
+        if self._ends and (ended := self._ends.pop(request_id, None)) is not None:
+            ended(result if isinstance(result, HootError) else None)
         if not self._waiters:
             self._on_idle()
         if waiter.done():
@@ -263,10 +279,3 @@ def _service(target: str) -> bytes:
     if len(service) > SERVICE_BYTES_MAX:
         raise BadFrame(f"a target of {len(service)} bytes, more than {SERVICE_BYTES_MAX}")
     return service
-
-
-def _traceparent(text: str) -> bytes:
-    traceparent = text.encode()
-    if len(traceparent) > TRACEPARENT_BYTES_MAX:
-        raise BadFrame(f"a traceparent of {len(traceparent)} bytes, more than {TRACEPARENT_BYTES_MAX}")
-    return traceparent

@@ -12,6 +12,7 @@ from hootbus.frames.errors import Cancelled, HootError
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import ContentType
 from hootbus.schemas import StructType
+from hootbus.workers import trace as _trace
 from hootbus.workers.handler import Handler, Kind, Methods
 from hootbus.workers.limits import Limits
 from hootbus.workers.mailbox import Mailbox
@@ -116,7 +117,11 @@ class Execution:
     def _items_on_thread(self, handler: Handler, request: Request) -> None:
         sink: Collected | _Streamed = _Streamed(self, request, self._limits) if request.streams else Collected(request)
         try:
-            result = _drive(handler, request, sink)
+            if request.traced:
+                with request.trace():
+                    result = _drive(handler, request, sink)
+            else:
+                result = _drive(handler, request, sink)
         except BaseException as error:  # noqa: BLE001  # whatever a handler raises ends its request, not the thread
             result = failure(error, handler, request)
         self._mailbox.post(partial(self._finish, request.id, result))
@@ -173,12 +178,16 @@ def request_of(
         _received_at=received_at,
         _unchecked=applies(validate, options),
         translated=schema is not None and message.content_type is _JSON,
+        traced=len(message.traceparent) > 0 or _trace.TRACER is not None,
     )
 
 
 def _result(handler: Handler, request: Request) -> Body | HootError:
     """Runs a plain function."""
     try:
+        if request.traced:
+            with request.trace():
+                return answer(handler.call(request), handler.returns, as_json=request.translated)
         return answer(handler.call(request), handler.returns, as_json=request.translated)
     except BaseException as error:  # noqa: BLE001  # whatever a handler raises ends its request, not the worker
         return failure(error, handler, request)

@@ -2,12 +2,14 @@
 
 import threading
 import time
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import Flag
 from hootbus.schemas import BodyError, StructReader, StructType, TypedReader
 from hootbus.workers.content import Content, bad_body
+from hootbus.workers.trace import handling
 from hootbus.workers.translation import message_of
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class Request(Content, eq=False, gc=False, kw_only=True):
     """One request, as its handler sees it.
 
     `translated` says that its client sent JSON to a method that takes Cap'n Proto: it is read as a message all the
-    same, and answered with JSON.
+    same, and answered with JSON. `traced` says that it belongs to a trace, which what its handler asks for continues.
     """
 
     method: str
@@ -52,6 +54,7 @@ class Request(Content, eq=False, gc=False, kw_only=True):
     _received_at: float
     _unchecked: bool = False
     translated: bool = False
+    traced: bool = False
     _aborted: bool = False
     _cancellation: Cancellation | None = None
 
@@ -112,6 +115,10 @@ class Request(Content, eq=False, gc=False, kw_only=True):
     def traceparent(self) -> str:
         """The W3C traceparent its client sent, empty for none."""
         return self._message.traceparent.decode("utf-8", "replace")
+
+    def trace(self) -> AbstractContextManager[object]:
+        """Around its handler, if it is `traced`. The worker does it."""
+        return handling(self.service, self.method, self._message.traceparent)
 
     @property
     def idempotent(self) -> bool:

@@ -135,6 +135,8 @@ class Call(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     command: Command = Command.REQUEST
     fingerprint: int = 0
     comparison: Callable[[], bytes] | None = None
+    # Who is told of the outcome besides: None, or the error. Not the session's business.
+    ended: Callable[[HootError | None], None] | None = None
 
 
 class Body(msgspec.Struct, frozen=True, gc=False):

@@ -55,7 +55,11 @@ class Tasks:
         result: Body | HootError = Cancelled("the handler was cancelled")
         run = self._reply if handler.kind is Kind.TASK else self._items
         try:
-            result = await run(handler, request)
+            if request.traced:
+                with request.trace():
+                    result = await run(handler, request)
+            else:
+                result = await run(handler, request)
         except asyncio.CancelledError:
             # By `cancel`, or by itself; this task ends here either way.
             pass

@@ -47,6 +47,7 @@ _COMMANDS: Final = {
     "doctor": "hootbus.bus.cli.examine:doctor",
     "schema": "hootbus.bus.cli.schema:schema",
     "demo": "hootbus.bus.cli.show:demo",
+    "completion": "hootbus.bus.cli.completion:completion",
 }
 
 

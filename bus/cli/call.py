@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import click
 
 from hootbus.bus.cli.bodies import given_body, plain, struct_type
+from hootbus.bus.cli.completion import complete_target
 from hootbus.bus.cli.output import print_json, print_json_line
 from hootbus.bus.cli.settings import SECONDS, Failed, bus_options, interruptible, json_option, reporting, setting
 
@@ -40,7 +41,7 @@ in its handler; the exit status is 1 then, too.
 
 @click.command(epilog=_EPILOG)
 @bus_options
-@click.argument("target", metavar="SERVICE/METHOD")
+@click.argument("target", metavar="SERVICE/METHOD", shell_complete=complete_target)
 @click.argument("body", metavar="[JSON|@FILE|-]", required=False)
 @setting("--raw", type=click.File("rb"), help="Send this file's bytes instead of JSON; - is stdin.")
 @setting(

@@ -247,8 +247,7 @@ def read_again(ctx: click.Context) -> None:
     said = [found.get("verbose", 0), found.get(ctx.info_name or "", {}).get("verbose", 0)]
     if not all(isinstance(each, int) for each in said):
         raise click.UsageError(f"{path}: verbose is a whole number")
-    logging.getLogger("hootbus").setLevel(_level(sum(said)))
-    show_notes()
+    logging.getLogger("hootbus").setLevel(min(_level(sum(said)), logging.INFO))
 
 
 def _defaults(

@@ -10,7 +10,9 @@ from hootbus.bus.cli.app import hoot as root
 from hootbus.bus.embedded import EmbeddedBroker
 from hootbus.bus.processes import hoot
 
-COMMANDS = "broker worker call publish listen status services workers quarantine ping doctor schema demo".split()
+COMMANDS = (
+    "broker worker call publish listen status services workers top quarantine ping doctor schema demo completion"
+).split()
 
 
 def test_all_commands_are_there_with_help_and_examples() -> None:
