@@ -1,7 +1,7 @@
 # `make` alone explains. Everything happens in .venv; the machine's own Python is only asked to make that.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check lint types layers tests format baselines fuzz bench bench-peers clean
+.PHONY: help demo check lint types layers tests format baselines fuzz chaos longrun bench bench-peers clean
 
 help:
 	@echo "make demo     make .venv, install hootbus, run the main job: a broker, two workers, audio analysed in place"
@@ -10,6 +10,8 @@ help:
 	@echo "make format   let ruff put the code into shape"
 	@echo "make baselines    count anew what a request and an event cost, for tests/gate to hold on to (three minutes)"
 	@echo "make fuzz     a million broken Cap'n Proto messages, read in every way (ten minutes; ARGS=\"--count 9999 --seed 1\")"
+	@echo "make chaos    real processes killed, hung and cut off at random, and every request accounted for (ARGS=\"--minutes 10 --seed 1\")"
+	@echo "make longrun    the broker's memory over ten million messages and ten thousand connections (five minutes; ARGS=\"--messages 9999\")"
 	@echo "make bench    measure hootbus beside its peers on this machine (ten minutes; ARGS=--quick for a first look)"
 	@echo "make bench-peers    install these peers: NATS, zenoh, Redis, gRPC; what is missing is skipped"
 	@echo "make clean    remove .venv and everything else that was made"
@@ -32,6 +34,14 @@ lint types layers tests format baselines:
 fuzz:
 	@.ci/venv --dev
 	@PYTHONPATH=tests .venv/bin/python -P -m conformance.capnp.fuzz $(ARGS)
+
+chaos:
+	@.ci/venv --dev
+	@PYTHONPATH=tests .venv/bin/python -P -m chaos $(ARGS)
+
+longrun:
+	@.ci/venv --dev
+	@PYTHONPATH=tests .venv/bin/python -P -m chaos.longrun $(ARGS)
 
 bench:
 	@.ci/venv

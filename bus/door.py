@@ -37,7 +37,7 @@ class Door:
         self.look_at = -math.inf
 
     def judge(self, descriptors: int, now: float) -> bool:
-        """Whether the door is to be moved, with so many open descriptors. `look_at` is then the time of the next look."""
+        """Whether the door is to be moved, with so many open descriptors. Then `look_at` is when to look again."""
         left = self._most - descriptors
         # Not at every connection that comes and goes.
         wanted = left > (0 if self.open else self._free // 4)

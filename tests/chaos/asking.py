@@ -13,7 +13,7 @@ import msgspec
 
 from benchmarks.role import Line
 from chaos.ledger import GIVEN_UP, OK, WRONG, Book
-from chaos.worker import Asked, Done
+from chaos.messages import Asked, Done
 from hootbus.workers import AsyncClient, HootError
 
 # After an error, so that a bus without workers is not asked a million times.

@@ -1,7 +1,7 @@
 """The broker's memory over a long time: millions of messages, thousands of connections, and a client that never reads.
 
 `make longrun` runs it at length; `make check` a little. It prints what it has sampled, and says whether memory is flat:
-the slope of a line through the samples after the first third, in bytes for each message, and for each connection.
+the slope of a line through the second half of the samples, in bytes for each message, and for each connection.
 """
 
 import argparse
@@ -32,7 +32,7 @@ _KIBIBYTE: Final = 1024
 # What a leak of one byte for each message would be, which no allocator's unrest is; and of one for a connection.
 _FLAT_PER_MESSAGE: Final = 1.0
 _FLAT_PER_CONNECT: Final = 256.0
-_WARM: Final = 3
+_WARM: Final = 2
 _PATIENCE_S: Final = 600.0
 
 

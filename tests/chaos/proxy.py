@@ -1,4 +1,4 @@
-"""A TCP proxy that can stop forwarding without closing anything: a connection that is half open, as behind a dead router.
+"""A TCP proxy that can stop forwarding without closing anything: connections are half open, as behind a dead router.
 
 Frozen, a direction takes no byte more from its sender and passes no end on; the other end hears nothing, not even that.
 Connections that are made later are forwarded well.

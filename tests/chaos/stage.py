@@ -14,7 +14,7 @@ from benchmarks.role import Role
 from chaos import asking
 from chaos.asking import Manner
 from chaos.ledger import Balance, Entries, balance
-from chaos.worker import BOOK_VARIABLE
+from chaos.messages import BOOK_VARIABLE
 from cli.shell import until
 from hootbus.bus.processes import hoot
 from hootbus.workers import Client

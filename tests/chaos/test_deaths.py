@@ -1,4 +1,4 @@
-"""SIGKILL in mid-traffic, to workers, clients and the broker: every request has one outcome, and everything comes back."""
+"""SIGKILL in mid-traffic, of workers, clients and brokers: every request has one outcome, and everything comes back."""
 
 import os
 import signal
