@@ -34,7 +34,7 @@ from hootbus.bus.state import Service, Worker, is_service_name
 from hootbus.bus.tally import Dropped, Tally
 from hootbus.frames.errors import BrokerStopping, Overloaded, Quarantined, UnknownService
 from hootbus.frames.message import Message
-from hootbus.frames.protocol import Command, ContentType, Flag
+from hootbus.frames.protocol import RECORDER, Command, ContentType, Flag
 from hootbus.schemas import is_ping, write_pong
 
 # A ping is a few words; a larger body is not opened to look for one.
@@ -132,7 +132,7 @@ class Core:
             self._effects.append(Send(replay))
             return
         name = service.partition(b"/")[0]
-        if name.startswith(OWN_PREFIX):
+        if name.startswith(OWN_PREFIX) and name != RECORDER:
             if service == BROKER and _is_ping(message):
                 self._pong(message, now)
             elif self._house.ask(message, self.state, now):
@@ -162,7 +162,8 @@ class Core:
         if _is_ping(message):
             self._pong(message, now)
             return None
-        default = self._requests.services.get(self._default) if self._default else None
+        # Nobody stands in for a recorder.
+        default = self._requests.services.get(self._default) if self._default and name != RECORDER else None
         if default is not None and default.workers:
             return default
         waits = message.options is not None and message.options.flags & Flag.WAIT and is_service_name(name)

@@ -19,7 +19,7 @@ from hootbus.bus.versions import Version, stated
 from hootbus.frames.errors import BadBody, BadFrame, BrokerStopping, Denied, HootError, Overloaded, WorkerLost
 from hootbus.frames.malformed import Route
 from hootbus.frames.message import Message
-from hootbus.frames.protocol import SERVICE_NAME, ContentType, Flag
+from hootbus.frames.protocol import RECORDER, SERVICE_NAME, ContentType, Flag
 from hootbus.schemas import BodyError, Registration, read_registration
 
 # libzmq may still be taking down the pipe when it tells of a broken connection; a second look finds what the first
@@ -167,7 +167,7 @@ class Roster:
         name = message.service
         if not is_service_name(name):
             raise BadFrame(f"the service frame of a READY must be a service's name, {SERVICE_NAME}")
-        if name.startswith(OWN_PREFIX):
+        if name.startswith(OWN_PREFIX) and name != RECORDER:
             raise Denied("services whose names begin with 'hoot.' are the broker's own")
         self._check_room(name)
         registration = _read_registration(message)

@@ -26,6 +26,9 @@ RESTARTED: Final = 2
 _WORD: Final = 8
 _HEADER: Final = struct.Struct("<QHHIQQQQ")
 _LENGTH: Final = struct.Struct("<Q")
+# Flags, count and sequence, which stand together behind the content type.
+_FLAGS_AND_COUNT: Final = struct.Struct("<HIQ")
+_FLAGS_AT: Final = 10
 # A struct pointer with offset 0, five data words and no pointers.
 _ROOT: Final = 5 << 32
 _CONTENT_TYPES: Final = {int(number): number for number in ContentType}
@@ -112,6 +115,17 @@ def split(body: Buffer, count: int) -> list[memoryview]:
     if at != len(view):
         raise BadFrame(f"joined events: {len(view) - at} bytes behind the last one")
     return bodies
+
+
+def last_of(raw: Buffer, header: EventHeader, body: Buffer, count: int) -> tuple[bytes, bytes]:
+    """Header frame and body of the last `count` events of a message that holds more. Raises BadFrame.
+
+    What the header says beyond our own words stays as it is; only the first of the events began the sequence anew.
+    """
+    left_out = header.count - count
+    kept = bytearray(raw)
+    _FLAGS_AND_COUNT.pack_into(kept, _FLAGS_AT, header.flags & ~RESTARTED, count, header.sequence + left_out)
+    return bytes(kept), join(split(body, header.count)[left_out:])
 
 
 class Run:

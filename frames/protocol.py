@@ -59,6 +59,8 @@ class Flag(IntEnum):
     PLAIN = 32
 
 
+# The one service under `hoot.` that a worker offers: `hoot recorder`, which keeps events for those who come late.
+RECORDER: Final = b"hoot.recorder"
 # What every worker of ours answers by itself: the schema of its methods' types.
 WORKER_SCHEMA: Final = b"hoot.worker/schema"
 # Where a client has its schema compared with that of a service's workers.

@@ -16,7 +16,8 @@ class Event(Readable, msgspec.Struct, eq=False, gc=False):
     """An event's body and what was said of it.
 
     `sequence` counts per publisher and topic. `time_ns` is the publisher's wall clock, `publisher` its random 64-bit
-    name. `missed` events of this publisher and topic were lost between the one before and this one.
+    name. `missed` events of this publisher and topic were lost between the one before and this one. `replayed` says
+    that it was published before the subscriber was there, and comes from a recorder.
     """
 
     topic: str
@@ -30,6 +31,7 @@ class Event(Readable, msgspec.Struct, eq=False, gc=False):
     _received_attachments: tuple[Buffer, ...] = ()
     _schema: StructType | None = None
     _segments: Segments | None = None
+    replayed: bool = False
 
     def __repr__(self) -> str:
         return f"<Event {self.topic} {self.sequence} of {self.size} bytes, {self.content_type.name}>"

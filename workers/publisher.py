@@ -7,7 +7,7 @@ import select
 import threading
 import time
 from functools import lru_cache
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import zmq
 
@@ -19,7 +19,7 @@ from hootbus.frames.protocol import MESSAGE_BYTES_MAX, ContentType
 from hootbus.frames.sockets import event_socket
 from hootbus.frames.wire import SENT, Wire
 from hootbus.workers.outgoing import encode, with_attachments
-from hootbus.workers.sequences import Sequences
+from hootbus.workers.sequences import TOPICS_MAX, Sequences
 from hootbus.workers.session import Body
 from hootbus.workers.waiting import Waiting, message
 
@@ -44,10 +44,19 @@ class Publisher:
 
     `address` is `tcp://HOST:PORT` or `ipc://DIRECTORY`; without it HOOT_BUS or the user's own bus. An event is on its
     way when `publish` returns. Without a broker it waits for one, as an event sent to nobody would be lost in silence.
+
+    With `full="drop"` it never waits: an event for which there is no broker, or no room, is counted in `dropped`, and
+    subscribers see it as missing. Until what waits has left then, all that is published is dropped.
     """
 
-    def __init__(self, address: str | None = None) -> None:
+    def __init__(self, address: str | None = None, *, full: Literal["block", "drop"] = "block") -> None:
+        if full not in ("block", "drop"):
+            raise ValueError(f"a publisher that is full can 'block' or 'drop', not {full!r}")
         self._address = resolve_address(address)
+        self._drops = full == "drop"
+        self.dropped = 0
+        # What was dropped and not yet left out of its topic's numbers: those that wait come before it.
+        self._gaps: dict[bytes, int] = {}
         self._publisher = secrets.randbits(64)
         self._sequences = Sequences()
         self._lock = threading.Lock()
@@ -83,7 +92,8 @@ class Publisher:
         """Publishes an event under a topic such as "jobs.done".
 
         `body`: None, a buffer, a Cap'n Proto message, or what JSON can say. Waits for a broker, and for room, at most
-        `timeout` seconds; raises DeadlineExceeded then, BadFrame for a topic or body that cannot be sent.
+        `timeout` seconds, unless it drops; raises DeadlineExceeded then, BadFrame for a topic or body that cannot be
+        sent.
         """
         with self._lock:
             # Most of what meets a full socket is like the event before it. The short way doubles what a publisher can
@@ -92,7 +102,7 @@ class Publisher:
                 return
         name, encoded = _topic(topic), _event_body(body, schema_id)
         with self._lock:
-            if self._try(topic, name, encoded):
+            if self._try(topic, name, encoded) or self._drop(name):
                 return
             until = None if timeout is None else time.monotonic() + timeout
             while not self._try(topic, name, encoded):
@@ -110,7 +120,7 @@ class Publisher:
         pause = _ROOM_INTERVAL_S
         while True:
             with self._lock:
-                if self._try(topic, name, encoded):
+                if self._try(topic, name, encoded) or self._drop(name):
                     return
             left = math.inf if until is None else until - time.monotonic()
             if left <= 0:
@@ -156,10 +166,30 @@ class Publisher:
         now_ns = time.time_ns()
         if not self._is_subscribed(now_ns) or waiting.is_full:
             return False
+        if self._gaps:
+            if waiting.last is not None:
+                return False
+            self._leave_gaps()
         if waiting.last is not None or not self._send(topic, body, now_ns):
             waiting.add(name, topic, body, now_ns)
             self._wake_flusher()
         return True
+
+    def _drop(self, topic: bytes) -> bool:
+        """Lets an event go that has found no room, if that is what its publisher wants."""
+        if not self._drops:
+            return False
+        self.dropped += 1
+        if topic in self._gaps or len(self._gaps) < TOPICS_MAX:
+            self._gaps[topic] = self._gaps.get(topic, 0) + 1
+        # Nothing may follow what waits: it would have the number of what was dropped.
+        self._waiting.asked(again=False)
+        return True
+
+    def _leave_gaps(self) -> None:
+        for topic, count in self._gaps.items():
+            self._sequences.skip(topic, count)
+        self._gaps.clear()
 
     def _send(self, topic: bytes, body: Body, now_ns: int) -> bool:
         """Whether there was room for the event."""
@@ -181,7 +211,7 @@ class Publisher:
                 break
             self._sequences.sent(run.topic, sequence + len(run.bodies))
             waiting.left()
-        waiting.asked(again=self._subscribed and not self._closed)
+        waiting.asked(again=self._subscribed and not self._closed and not self._gaps)
 
     def _is_subscribed(self, now_ns: int) -> bool:
         """Whether a broker has subscribed. It says so when it connects, and libzmq that it has gone."""

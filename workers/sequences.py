@@ -35,6 +35,14 @@ class Sequences:
             self._next.popitem(last=False)
             self._forgotten = True
 
+    def skip(self, topic: bytes, count: int) -> None:
+        """So many events of the topic will never leave: their numbers are used up, which subscribers see as a gap.
+
+        In front of a topic's first event nothing is missing for anybody, so there is nothing to be used up.
+        """
+        if topic in self._next:
+            self._next[topic] += count
+
 
 class Gaps:
     """What a subscriber has missed, by publisher and topic."""

@@ -38,6 +38,7 @@ _COMMANDS: Final = {
     "call": "hootbus.bus.cli.call:call",
     "publish": "hootbus.bus.cli.events:publish",
     "listen": "hootbus.bus.cli.events:listen",
+    "recorder": "hootbus.bus.cli.record:recorder",
     "status": "hootbus.bus.cli.inspect:status",
     "services": "hootbus.bus.cli.inspect:services",
     "workers": "hootbus.bus.cli.inspect:workers",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from hootbus.workers import Event, Subscriber
 
 _TIMEOUT_S: Final = 5.0
+# What a request for a replay can say, in 32 bits.
+_REPLAY_MAX: Final = 2**32 - 1
 
 _PUBLISH_EPILOG: Final = """\b
 Examples:
@@ -29,11 +31,13 @@ Examples:
   hoot listen                         everything
   hoot listen jobs. logs.             topics that begin with one of these
   hoot listen jobs. --count 1 | jq .body
+  hoot listen jobs. --replay 10       the last ten of each topic come first
 \b
 One JSON line per event: topic, sequence, time (seconds since 1970), publisher,
 content_type, and body (or base64, where it is neither JSON nor a message of a
-known schema); missed, if events before this one were lost. "listening" on
-stderr says that nothing is missed from then on.
+known schema); missed, if events before this one were lost; replayed, if it comes
+from the recorder. "listening" on stderr says that nothing is missed from then
+on. --replay and --latest need a recorder (hoot recorder).
 Without a broker it waits for one; with --timeout it fails if none comes.
 Ctrl-C ends it, with exit status 0.
 """
@@ -82,6 +86,14 @@ def publish(
 @setting("--count", type=click.IntRange(min=1), help="End after so many events.")
 @setting("--timeout", type=SECONDS, metavar="S", help="End after so many seconds; with --count, fail then.")
 @setting(
+    "--replay",
+    type=click.IntRange(0, _REPLAY_MAX),
+    default=0,
+    metavar="N",
+    help="Begin with the last N events of each topic.",
+)
+@setting("--latest", is_flag=True, help="Begin with the last event of each topic.")
+@setting(
     "--schema",
     type=schema_file,
     metavar="FILE.capnp",
@@ -89,7 +101,13 @@ def publish(
     help="Show Cap'n Proto bodies of this file's types as JSON. Repeatable.",
 )
 def listen(
-    bus: "BusAddress", topics: tuple[str, ...], count: int | None, timeout: float | None, schema: tuple[str, ...]
+    bus: "BusAddress",
+    topics: tuple[str, ...],
+    count: int | None,
+    timeout: float | None,
+    replay: int,
+    latest: bool,
+    schema: tuple[str, ...],
 ) -> None:
     """Print events as JSON lines, until Ctrl-C."""
     from hootbus.workers import Subscriber
@@ -97,7 +115,8 @@ def listen(
     interruptible()
     until = None if timeout is None else time.monotonic() + timeout
     seen = 0
-    with reporting(), suppress(KeyboardInterrupt), closing(Subscriber(*topics, address=bus.text)) as subscriber:
+    made = Subscriber(*topics, address=bus.text, replay=replay, latest=latest)
+    with reporting(), suppress(KeyboardInterrupt), closing(made) as subscriber:
         try:
             subscriber.ready(timeout)
         except TimeoutError:
@@ -128,4 +147,6 @@ def _shown(event: "Event") -> dict[str, object]:
     }
     if event.missed:
         shown["missed"] = event.missed
+    if event.replayed:
+        shown["replayed"] = True
     return shown | plain(event)

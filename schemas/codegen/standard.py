@@ -16,6 +16,7 @@ STANDARD: Final[Mapping[int, str]] = MappingProxyType(
         0xB4A5188779FAF9B6: "jobs",
         0xF00D9BD088E10B9E: "options",
         0xDC015A791B24845B: "proof",
+        0xE1A7C5D2984F6B03: "recorder",
         0x8E464BDD1BA89A1F: "tools",
     }
 )

@@ -32,7 +32,7 @@ from hootbus.bus.limits import Limits
 from hootbus.frames.errors import Overloaded, UnknownService, UnsupportedContentType
 from hootbus.frames.message import Message, serialize
 from hootbus.frames.options import Options
-from hootbus.frames.protocol import Command, Flag
+from hootbus.frames.protocol import RECORDER, Command, Flag
 from hootbus.schemas import read_pong, write_ping
 
 QUEUE_FULL = Overloaded("the queue of 'text' is full")
@@ -501,3 +501,17 @@ def test_credit_is_counted_and_left_alone() -> None:
     world = World()
     assert world.get(Message((b"c",), Command.CREDIT, EMPTY, A, options=Options(credit=5))) == []
     assert world.dropped() == {"credit_unsupported": 1}
+
+
+def test_a_recorder_is_the_only_worker_with_a_name_of_the_brokers_own() -> None:
+    world = World(default_service="text")
+    world.join(b"w")
+    asked = request(b"c", service=RECORDER + b"/replay")
+    # Nobody stands in for it either.
+    assert world.get(asked) == [failed(asked, nobody("hoot.recorder"))]
+    world.join(b"r", RECORDER)
+    asked = request(b"c", B, service=RECORDER + b"/replay")
+    assert world.get(asked) == [handed(b"r", asked)]
+    for count, name in enumerate((b"hoot.recorders", b"hoot.broker", b"hoot.other"), 1):
+        assert sent(world.get(ready(b"x", name))).command is Command.DISCONNECT
+        assert world.dropped() == {"bad_registration": count}

@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from hootbus.frames.event import RESTARTED
 from hootbus.workers.sequences import Gaps, Sequences
@@ -83,3 +84,76 @@ def test_what_is_lost_between_two_events_that_arrive_is_counted(arrives: list[bo
             missed += gaps.missed(PUBLISHER, topic, sequence, 1, flags)
     between = "".join("x" if arrived else "-" for arrived in arrives).strip("-")
     assert missed == between.count("-")
+
+
+def test_numbers_that_are_used_up_are_a_gap_behind_what_has_left() -> None:
+    sequences, gaps = Sequences(), Gaps()
+    assert gaps.missed(PUBLISHER, b"a", *with_count(taken(sequences, b"a"))) == 0
+    sequences.skip(b"a", 3)
+    assert gaps.missed(PUBLISHER, b"a", *with_count(taken(sequences, b"a"))) == 3
+    sequences.skip(b"new", 3)
+    assert taken(sequences, b"new") == (0, 0), "in front of a first event nothing is missing"
+
+
+def with_count(given: tuple[int, int]) -> tuple[int, int, int]:
+    """Sequence and flags as `missed` takes them, of a single event."""
+    return given[0], 1, given[1]
+
+
+class PublishersMemory(RuleBasedStateMachine):
+    """Publishers that forget topics, joined runs, losses: what is missed is what was published in between.
+
+    The model knows everything: of each topic all that was ever published, and whether its publisher has forgotten it.
+    """
+
+    TOPICS = (b"a", b"b", b"c")
+    PUBLISHERS = (1, 2)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.publishers = {name: Sequences(topics_max=2) for name in self.PUBLISHERS}
+        # Topics that a publisher remembers, the oldest use first.
+        self.remembered: dict[int, list[bytes]] = {name: [] for name in self.PUBLISHERS}
+        self.gaps = Gaps(topics_max=4)
+        # What the subscriber remembers: how much was lost since the last that it saw, by its own least recent use.
+        self.since: dict[tuple[int, bytes], int] = {}
+
+    @rule(
+        publisher=st.sampled_from(PUBLISHERS),
+        topic=st.sampled_from(TOPICS),
+        count=st.integers(1, 5),
+        arrives=st.booleans(),
+    )
+    def publish(self, publisher: int, topic: bytes, count: int, arrives: bool) -> None:
+        sequences, remembered, key = self.publishers[publisher], self.remembered[publisher], (publisher, topic)
+        sequence, flags = sequences.next(topic)
+        sequences.sent(topic, sequence + count)
+        if topic in remembered:
+            remembered.remove(topic)
+        elif key in self.since:
+            # It was forgotten, and begins anew: what was lost before that will never be known, nor will it be if this
+            # beginning is lost, unless the numbers go beyond those that the subscriber knows.
+            self.since[key] = -1
+        remembered.append(topic)
+        del remembered[:-2]
+        lost = self.since.get(key)
+        if not arrives:
+            if lost is not None and lost >= 0:
+                self.since[key] = lost + count
+            return
+        missed = self.gaps.missed(publisher, topic, sequence, count, flags)
+        if lost is None:
+            assert missed == 0
+        elif lost >= 0:
+            assert missed == lost
+        elif flags & RESTARTED:
+            assert missed == 0
+        else:
+            assert missed <= sequence, "never more than there was since it began anew"
+        self.since.pop(key, None)
+        self.since[key] = 0
+        if len(self.since) > 4:
+            del self.since[next(iter(self.since))]
+
+
+TestPublishersMemory = PublishersMemory.TestCase
