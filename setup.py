@@ -19,6 +19,7 @@ COMPILED: Final = (
     "bus/latencies.py",
     "bus/lazyheap.py",
     "bus/outcomes.py",
+    "bus/quarantine.py",
     "bus/requests.py",
     "bus/roster.py",
     "bus/state.py",

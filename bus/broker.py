@@ -18,9 +18,9 @@ import zmq
 from hootbus.bus.core import Core
 from hootbus.bus.court import Court
 from hootbus.bus.dialout import DialOut, Line
-from hootbus.bus.door import DESCRIPTORS_MIN, Door
+from hootbus.bus.door import DESCRIPTORS_MIN, Doorkeeper
 from hootbus.bus.effects import Effect, Judge, Note, Publish, Send, Stop
-from hootbus.bus.guard import CannotServe, IpcFolder, open_descriptors, raise_descriptor_limit, require_loopback
+from hootbus.bus.guard import CannotServe, IpcFolder, raise_descriptor_limit, require_loopback
 from hootbus.bus.hootenanny import BareEventFeed
 from hootbus.bus.inputs import (
     ConnectionLost,
@@ -44,7 +44,7 @@ from hootbus.frames.event import EventHeader, write_event_header
 from hootbus.frames.malformed import MalformedMessage
 from hootbus.frames.message import Message, parse, serialize
 from hootbus.frames.protocol import ContentType
-from hootbus.frames.sockets import BACKLOG, LinkChange, Monitor, event_socket, router
+from hootbus.frames.sockets import LinkChange, Monitor, event_socket, router
 from hootbus.frames.wire import SENT, UNREACHABLE, Wire
 
 _log = logging.getLogger("hootbus.broker")
@@ -94,7 +94,6 @@ class Broker:
         self._stopped = False
         self._lines: dict[bytes, Line] = {}
         self._begun = False
-        self._folder: IpcFolder | None = None
         self._wake_reader = self._wake_writer = -1
 
     def run(self, on_ready: Callable[[BusAddress], None] | None = None) -> None:
@@ -110,7 +109,6 @@ class Broker:
             raise CannotServe(
                 f"{descriptors} files may be open, and a broker wants {DESCRIPTORS_MIN} at least; raise `ulimit -n`"
             )
-        self._door = Door(descriptors)
         for endpoint in (self.address.requests, self._hootenanny_events):
             require_loopback(endpoint, self._insecure)
         with ExitStack() as stack:
@@ -119,18 +117,18 @@ class Broker:
             stack.callback(self._close_wake)
             folder = None
             if self.address.directory is not None:
-                folder = self._folder = stack.enter_context(IpcFolder(self.address))
-            backlog = BACKLOG if self._folder is None else self._door.waiting
+                folder = stack.enter_context(IpcFolder(self.address))
+            self._door = Doorkeeper(folder.move_door if folder is not None else None, descriptors)
             context = aligned_context()
             # ETERM ends the threads of the proxy and the feed, which close their sockets; they are waited for then.
             threads = stack.enter_context(ExitStack())
             stack.callback(context.term)
             for fallback in fallbacks(context):
                 _log.warning("%s", fallback)
-            proxy = EventProxy(context, backlog=backlog)
+            proxy = EventProxy(context, backlog=self._door.waiting)
             threads.callback(proxy.join)
             stack.callback(proxy.close)
-            self._wire = Wire(router(context, backlog=backlog))
+            self._wire = Wire(router(context, backlog=self._door.waiting))
             stack.callback(self._wire.close, _LINGER_MS)
             self._bind(proxy)
             if folder is not None:
@@ -263,8 +261,8 @@ class Broker:
                 self._handle(Ticked())
             if now >= self._notifier.due:
                 self._notifier.feed(now)
-            if now >= self._door.look_at:
-                self._mind_door(now)
+            if now >= self._door.look_at and self._door.look(now):
+                self._handle(DoorClosed())
             busy |= self._flush()
 
     def _receive(self) -> bool:
@@ -315,26 +313,6 @@ class Broker:
                 _log.error("not reloaded: %s", error)
         _log.info("reloaded" if not failed else "reloaded, but for what is said above")
         self._notifier.ready(f"serving {self.address.text}")
-
-    def _mind_door(self, now: float) -> None:
-        """Keeps some descriptors free on ipc; over tcp libzmq itself waits for one."""
-        if self._folder is None:
-            self._door.look_at = math.inf
-            return
-        try:
-            descriptors = open_descriptors()
-        except OSError as error:
-            _log.warning("cannot count open files (%s): with too many connections the broker ends", error.strerror)
-            self._door.look_at = math.inf
-            return
-        if not self._door.judge(descriptors, now):
-            return
-        self._folder.move_door(self._door.open)
-        if self._door.open:
-            _log.info("there is room for connections again")
-        else:
-            self._handle(DoorClosed())
-            _log.warning("%d files are open: nobody is let in until there are fewer; raise `ulimit -n`", descriptors)
 
     def _handle(self, happened: Input) -> None:
         for effect in self._core.handle(happened, time.monotonic()):

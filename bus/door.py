@@ -5,8 +5,15 @@ tries again). So some are kept free: before these are reached the sockets' files
 connect finds no broker, and waits as for one that is not there yet. Those that are connected notice nothing.
 """
 
+import logging
 import math
+import os
+from collections.abc import Callable
 from typing import Final
+
+from hootbus.frames.sockets import BACKLOG
+
+_log = logging.getLogger("hootbus.broker")
 
 # Kept free is a quarter of all, within these bounds, and not more than half. So many may connect between two looks.
 _FREE_MIN: Final = 256
@@ -46,3 +53,39 @@ class Door:
         soon = min(_LOOK_MAX_S, max(_LOOK_MIN_S, left / _CONNECTS_PER_S))
         self.look_at = now + (soon if wanted else _CLOSED_S)
         return moved
+
+
+class Doorkeeper:
+    """The door's shell: counts what this process has open, and moves the door as the rules say.
+
+    `move` opens and closes it. A bus on tcp has none: there libzmq waits for a descriptor by itself.
+    """
+
+    def __init__(self, move: Callable[[bool], None] | None, limit: int) -> None:
+        self._move = move
+        self._door = Door(limit)
+        # How many connections the kernel may keep at one socket.
+        self.waiting = BACKLOG if move is None else self._door.waiting
+
+    @property
+    def look_at(self) -> float:
+        """When `look` has something to do."""
+        return math.inf if self._move is None else self._door.look_at
+
+    def look(self, now: float) -> bool:
+        """Whether the door has just been closed."""
+        assert self._move is not None, "there is no door"
+        try:
+            descriptors = len(os.listdir("/dev/fd"))
+        except OSError as error:
+            _log.warning("cannot count open files (%s): with too many connections the broker ends", error.strerror)
+            self._door.look_at = math.inf
+            return False
+        if not self._door.judge(descriptors, now):
+            return False
+        self._move(self._door.open)
+        if self._door.open:
+            _log.info("there is room for connections again")
+            return False
+        _log.warning("%d files are open: nobody is let in until there are fewer; raise `ulimit -n`", descriptors)
+        return True

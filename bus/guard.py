@@ -124,11 +124,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def open_descriptors() -> int:
-    """How many files and sockets this process has open. Raises OSError if the system does not tell."""
-    return len(os.listdir("/dev/fd"))
-
-
 def require_loopback(endpoint: str, insecure: bool) -> None:
     """Raises CannotServe for a tcp endpoint that other machines reach: nothing here asks who they are."""
     if not endpoint.startswith("tcp://") or insecure:

@@ -1,7 +1,8 @@
 """Telling the service manager how this process is: systemd's sd_notify protocol, datagrams of `NAME=VALUE` lines.
 
 A supervisor of ours is told the same words by its processes, over an inherited socket (`SUPERVISOR_VARIABLE`): nobody
-else can write to that, and nothing of it is left behind. Nothing here waits: a manager that does not read is not told.
+else can write to that, and nothing of it is left behind. A manager that does not read is waited for a moment where it
+must know, as of READY=1, and not at all for beats and statuses.
 """
 
 import logging
@@ -27,6 +28,8 @@ RECYCLE: Final = "X_HOOT_RECYCLE"
 NOTE_BYTES_MAX: Final = 4096
 
 _US_PER_S: Final = 1e6
+# How long a manager may take to read what has come before; libsystemd waits for ever.
+_WAIT_S: Final = 1.0
 # Of a systemd that gives less than a millisecond nothing good can be made.
 _WATCHDOG_MIN_S: Final = 0.001
 
@@ -47,15 +50,15 @@ class Notifier:
 
     def ready(self, status: str) -> None:
         """It serves."""
-        self._tell(READY, _status(status))
+        self._tell(READY, _status(status), wait_s=_WAIT_S)
 
     def stopping(self, status: str) -> None:
         """It has begun to end."""
-        self._tell(STOPPING, _status(status))
+        self._tell(STOPPING, _status(status), wait_s=_WAIT_S)
 
     def reloading(self, now: float, status: str) -> None:
         """It reads its settings anew, and will be `ready` again. `now` is the monotonic clock's, seconds."""
-        self._tell("RELOADING=1", f"MONOTONIC_USEC={int(now * _US_PER_S)}", _status(status))
+        self._tell("RELOADING=1", f"MONOTONIC_USEC={int(now * _US_PER_S)}", _status(status), wait_s=_WAIT_S)
 
     def recycle(self, reason: str) -> None:
         """Another process should take its place."""
@@ -77,10 +80,11 @@ class Notifier:
             self._socket.close()
             self._socket = None
 
-    def _tell(self, *lines: str) -> None:
+    def _tell(self, *lines: str, wait_s: float = 0.0) -> None:
         if self._socket is None:
             return
         try:
+            self._socket.settimeout(wait_s)
             self._socket.send("\n".join(lines).encode()[:NOTE_BYTES_MAX])
         except OSError as error:
             # Full, or nobody there any more. A beat that is missed comes again, and nothing here is worth waiting for.
@@ -99,8 +103,6 @@ def take_notifier(environ: MutableMapping[str, str] = os.environ) -> Notifier:
     except (OSError, ValueError) as error:
         _log.warning("the service manager at %s cannot be told anything: %s", descriptor or path, error)
         return Notifier()
-    if to is not None:
-        to.setblocking(False)
     return Notifier(to, watchdog_s)
 
 

@@ -16,7 +16,7 @@ class Recycling(msgspec.Struct, frozen=True, kw_only=True):
     """The bounds of one process's work; 0 is none."""
 
     requests: int = 0
-    mb: float = 0.0
+    mb: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.requests or self.mb)
@@ -26,7 +26,7 @@ class Recycling(msgspec.Struct, frozen=True, kw_only=True):
         if self.requests and requests >= self.requests:
             return f"{requests} requests, of {self.requests}"
         if self.mb and resident_bytes > self.mb * MB:
-            return f"{resident_bytes / MB:.0f} MB, of {self.mb:g}"
+            return f"{resident_bytes / MB:.0f} MB, of {self.mb}"
         return ""
 
 

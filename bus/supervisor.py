@@ -159,9 +159,11 @@ class Supervisor:
             member.end(now)
 
     def _roll(self, now: float) -> None:
+        # Whoever has started by now, also one that is about to follow another.
         waiting = set(self._relief)
-        members = [place.member for place in self._places if place.member is not None]
-        self._relief.extend(member for member in members if member not in waiting)
+        self._relief.extend(
+            member for member in self._members() if member.told_to_end is None and member not in waiting
+        )
         self._rolling = True
         _log.info("replacing %d processes, one after the other", len(self._relief))
         self._notifier.reloading(now, "replacing the processes")
@@ -258,7 +260,7 @@ class Supervisor:
         if not self._stopping:
             due += [place.start_at for place in self._places if place.member is None]
             due += [place.relief_at for place in self._places if place.relief_at > now]
-        if self._notifier.watched:
+        if self._notifier.watched and self._serves:
             # Not at once again while it is overdue, as it is when a process hangs.
             due.append(max(self._notifier.due, now + self._notifier.interval_s / 4))
         return min(due, default=math.inf)
@@ -270,7 +272,8 @@ class Supervisor:
             if not member.said_hung:
                 member.said_hung = True
                 _log.error("worker %d (pid %d) hangs: the watchdog is not fed any more", member.number, member.pid)
-        if not hung:
+        # Before that nobody watches, and beats would only fill the manager's queue.
+        if self._serves and not hung:
             self._notifier.feed(now)
         if self._stopping or self._rolling:
             return

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from hootbus.bus.cli.output import print_ready
-from hootbus.bus.cli.settings import bus_options, interruptible, reporting, setting, show_notes
+from hootbus.bus.cli.settings import (
+    bus_options,
+    interruptible,
+    log_as,
+    log_format_option,
+    reporting,
+    setting,
+    show_notes,
+)
 
 if TYPE_CHECKING:
     from hootbus.frames.address import BusAddress
@@ -57,17 +65,30 @@ been followed by newer events of its topic goes first, the oldest of it first.
     metavar="N",
     help="Memory for all of them.",
 )
-def recorder(bus: "BusAddress", topic: tuple[str, ...], per_topic: int, topics: int, bytes: int) -> None:
+@log_format_option
+def recorder(
+    bus: "BusAddress", topic: tuple[str, ...], per_topic: int, topics: int, bytes: int, log_format: str
+) -> None:
     """Keep the last events of each topic, and serve them until stopped."""
+    from hootbus.bus.attendant import Attendant
     from hootbus.bus.lifeline import hold_on
+    from hootbus.bus.notify import take_notifier
     from hootbus.bus.recorder import Recorder
     from hootbus.bus.recording import RecordingLimits
+    from hootbus.bus.recycling import Recycling
 
+    log_as(log_format)
     show_notes()
     hold_on()
     # While it waits for a broker it is no worker yet, which has an end of its own for signals.
     interruptible()
     limits = RecordingLimits(topics=topics, events_per_topic=per_topic, bytes=bytes)
     worker = Recorder(bus, topic, limits=limits).worker
+    attendant = Attendant(worker, take_notifier(), Recycling(), supervised=False)
+
+    def ready() -> None:
+        print_ready(service=worker.service, bus=bus.text, pid=os.getpid())
+        attendant.begin()
+
     with reporting(), suppress(KeyboardInterrupt):
-        worker.run(on_ready=lambda: print_ready(service=worker.service, bus=bus.text, pid=os.getpid()))
+        worker.run(on_ready=ready)

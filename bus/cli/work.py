@@ -72,7 +72,7 @@ class _CannotBegin(Failed):
 )
 @setting(
     "--recycle-mb",
-    type=click.FloatRange(min=1),
+    type=click.IntRange(min=1),
     metavar="MB",
     help="Replace a process that has more memory in use, in millions of bytes.",
 )
@@ -84,7 +84,7 @@ def worker(
     processes: int | None,
     drain_timeout: float,
     recycle_requests: int | None,
-    recycle_mb: float | None,
+    recycle_mb: int | None,
     log_format: str,
 ) -> None:
     """Attach a worker to the bus, and serve until stopped."""
@@ -111,7 +111,7 @@ def worker(
         command = hoot("worker", *options, "--", target)
         ctx.exit(Supervisor(command, processes, bus, drain_timeout_s=drain_timeout, notifier=notifier).run())
     given = ctx.get_parameter_source("drain_timeout") is not ParameterSource.DEFAULT
-    recycling = Recycling(requests=recycle_requests or 0, mb=recycle_mb or 0.0)
+    recycling = Recycling(requests=recycle_requests or 0, mb=recycle_mb or 0)
     _attach(target, bus, drain_timeout if given else None, identity, notifier, recycling)
 
 

@@ -1,4 +1,4 @@
-"""A subscriber's process that reads one event, waits until it is told to go on, and counts the rest."""
+"""A subscriber's process that reads one event, and counts the rest when it is asked."""
 
 from contextlib import suppress
 
@@ -12,7 +12,6 @@ def listen_slowly(line: Line, *, address: str, topic: str) -> None:
         line.ready()
         line.answer(sequence=subscriber.receive().sequence)
         received = 1
-        line.order()
         while True:
             order = line.order()
             with suppress(TimeoutError):

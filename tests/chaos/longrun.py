@@ -104,7 +104,7 @@ def long_run(run: Run, folder: Path, say: Callable[[str], object]) -> Ran:
         passing: list[Sample] = []
         visiting: list[Sample] = []
         for number in range(1, run.samples + 1):
-            # Its connection is given up when it has taken in nothing for a while, and it comes again.
+            # What it does not take in is kept for it up to a bound, and dropped beyond.
             mute.ask(requests=_NEVER_READ, service=service_name(0))
             requests = run.messages // (2 * run.samples)
             asker.ask(_PATIENCE_S, do="count", bytes=_BODY_BYTES, in_flight=_IN_FLIGHT, requests=requests)

@@ -11,7 +11,7 @@ from chaos.stage import Stage
 from cli.shell import until
 from hootbus.frames import parse_address
 
-SETTLED = 150
+SETTLED = 100
 # What stands still: the way to the broker, the way back, both.
 FREEZES = ((UP,), (DOWN,), (UP, DOWN))
 

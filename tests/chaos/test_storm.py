@@ -1,15 +1,15 @@
-"""A few faults of a seed each; `make chaos` goes on for as long as one likes."""
-
-import pytest
+"""A few faults of a seed ; `make chaos` goes on for as long as one likes."""
 
 from chaos.faults import plan
 from chaos.ledger import OK
 from chaos.storm import storm
 
+# A broker drains, the next one hangs, a worker is killed, a client is cut off.
+SEED = 5
 
-@pytest.mark.parametrize("seed", [2, 3])
-def test_after_a_storm_the_ledger_balances_and_everything_works(seed: int) -> None:
-    sums = storm(seed, 5, print)
+
+def test_after_a_storm_the_ledger_balances_and_everything_works() -> None:
+    sums = storm(SEED, 4, print)
     assert sums.outcomes[OK] > sums.asked // 2, sums
 
 

@@ -57,6 +57,8 @@ VALUES: Final[dict[str, tuple[str, str | None]]] = {
     "processes": ("3", "0"),
     "raw": (str(SCHEMA), "/no/such/file"),
     "replay": ("3", "-1"),
+    "recycle-mb": ("500", "nan"),
+    "recycle-requests": ("1000", "0"),
     "request-timeout": ("3", "inf"),
     "schema": (f"{SCHEMA}:Broadcast", "/no/such.capnp:Broadcast"),
     "seconds": ("3", "0"),

@@ -14,6 +14,8 @@ from hootbus.workers import Client, HandlerFailed
 
 TRACEPARENT: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 PROGRAM: Final = """
+import logging
+
 from hootbus.workers import Worker
 
 worker = Worker("text")
@@ -21,6 +23,7 @@ worker = Worker("text")
 
 @worker.method
 def fail():
+    logging.getLogger("program").warning("about to")
     raise ValueError("two\\nlines")
 """
 
@@ -80,5 +83,7 @@ def test_broker_supervisor_and_workers_write_it(tmp_path: Path) -> None:
         of_workers = [json.loads(line) for line in supervisor.err.splitlines()]
         assert {line["logger"] for line in of_workers} >= {"hootbus.supervisor", "hootbus.worker"}
         failed = next(line for line in of_workers if line["event"] == "fail failed")
-        assert failed["traceparent"] == TRACEPARENT
+        assert (failed["traceparent"], failed["trace_id"]) == (TRACEPARENT, TRACEPARENT.split("-")[1])
         assert "two\nlines" in failed["traceback"]
+        own = next(line for line in of_workers if line["logger"] == "program")
+        assert (own["event"], own["trace_id"]) == ("about to", failed["trace_id"])

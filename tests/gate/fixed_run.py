@@ -109,8 +109,9 @@ class _Events:
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
         with ExitStack() as patches:
-            for module in ("publisher", "subscriber"):
+            for module in ("publisher", "subscription"):
                 patches.enter_context(mock.patch(f"hootbus.workers.{module}.aligned_context", return_value=context))
+            for module in ("publisher", "subscriber"):
                 patches.enter_context(mock.patch(f"hootbus.workers.{module}.resolve_address", return_value=_ADDRESS))
             self._publisher, self._subscriber = Publisher(), Subscriber(_TOPIC)
         self._in = Wire(event_socket(context, zmq.SUB))

@@ -6,8 +6,8 @@ from typing import Final, TypeAlias
 import pytest
 
 from bus_world.gate import FINE, V1, V2, V3, asked, attach, compares, shown, to_judge, typed, typed_ready, verdict
-from bus_world.world import A, B, C, D, World, partial, ready, reply, request
-from hootbus.bus.effects import Effect, Send
+from bus_world.world import A, B, C, D, World, heartbeat, partial, ready, reply, request
+from hootbus.bus.effects import Effect, Send, Stop
 from hootbus.bus.inputs import Judged
 from hootbus.bus.judgement import Finding
 from hootbus.bus.limits import INTERVALS, Limits
@@ -20,6 +20,7 @@ from hootbus.frames.errors import (
     UnknownService,
     WorkerLost,
 )
+from hootbus.frames.options import NO_OPTIONS
 from hootbus.frames.protocol import Command, Flag
 from hootbus.workers.failure import error_of, refusal_of
 
@@ -49,6 +50,16 @@ def workers() -> World:
     world = World(Limits(workers=1))
     world.join(b"w")
     told(world.get(ready(b"x")), Overloaded)
+    return world
+
+
+def clients() -> World:
+    world = World(Limits(clients=1))
+    for identity in (b"c", b"d"):
+        world.get(heartbeat(identity, NO_OPTIONS))
+    (told_to, stop) = world.drain()
+    assert isinstance(told_to, Send)
+    assert (told_to.message.route, stop) == ((b"d",), Stop())
     return world
 
 
@@ -257,6 +268,7 @@ def metric_services() -> World:
 STORIES: Final[dict[str, Story]] = {
     "services": services,
     "workers": workers,
+    "clients": clients,
     "slots_per_worker": slots_per_worker,
     "requests": lambda: _second_is_too_much(Limits(requests=1)),
     "requests_per_client": lambda: _second_is_too_much(Limits(requests_per_client=1)),

@@ -111,7 +111,7 @@ def test_a_policy_goes_on_with_the_next_broker(tmp_path: Path) -> None:
 
 def test_a_key_that_fails_is_raised_where_events_are_read(bus: EmbeddedBroker) -> None:
     def key(event: Event) -> Hashable:
-        return event.json()["key"]
+        return str(event.json()["key"])
 
     with (
         Subscriber("a", address=bus.address, policy="latest", key=key) as subscriber,

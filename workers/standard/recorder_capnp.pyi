@@ -11,8 +11,6 @@ from hootbus.schemas.generated import (
     TypedReader,
 )
 
-from . import broker_capnp
-
 class ReplayRequest(TypedReader):
     class Builder(TypedBuilder):
         @property
@@ -68,11 +66,11 @@ class RecorderStatus(TypedReader):
         @malformed.setter
         def malformed(self, value: int) -> None: ...
         @property
-        def evicted(self) -> ListBuilder[broker_capnp.Counter.Builder]: ...
+        def evicted(self) -> ListBuilder[Evicted.Builder]: ...
         @evicted.setter
         def evicted(
             self,
-            value: Sequence[StructInput[broker_capnp.Counter] | None] | None,
+            value: Sequence[StructInput[Evicted] | None] | None,
         ) -> None: ...
         @property
         def replays(self) -> int: ...
@@ -82,7 +80,7 @@ class RecorderStatus(TypedReader):
             self,
             name: Literal["evicted"],
             size: int,
-        ) -> ListBuilder[broker_capnp.Counter.Builder]: ...
+        ) -> ListBuilder[Evicted.Builder]: ...
 
     @property
     def topics(self) -> int:
@@ -109,7 +107,7 @@ class RecorderStatus(TypedReader):
         """messages that were no events"""
 
     @property
-    def evicted(self) -> Sequence[broker_capnp.Counter]:
+    def evicted(self) -> Sequence[Evicted]:
         """events that are no longer kept, by bound"""
 
     @property
@@ -126,6 +124,27 @@ class RecorderStatus(TypedReader):
         recorded: int = ...,
         lost: int = ...,
         malformed: int = ...,
-        evicted: Sequence[StructInput[broker_capnp.Counter] | None] | None = ...,
+        evicted: Sequence[StructInput[Evicted] | None] | None = ...,
         replays: int = ...,
     ) -> RecorderStatus.Builder: ...
+
+class Evicted(TypedReader):
+    class Builder(TypedBuilder):
+        @property
+        def value(self) -> int: ...
+        @value.setter
+        def value(self, value: int) -> None: ...
+
+    @property
+    def name(self) -> str:
+        """topics, events_per_topic or bytes"""
+
+    @property
+    def value(self) -> int: ...
+    @classmethod
+    def new_message(
+        cls,
+        *,
+        name: str | None = ...,
+        value: int = ...,
+    ) -> Evicted.Builder: ...

@@ -8,7 +8,6 @@ from typing import ClassVar, Self
 from hootbus.schemas.records import Record
 from msgspec import field
 
-from . import broker_types
 from . import recorder_capnp
 
 
@@ -44,7 +43,7 @@ class RecorderStatus(Record):
     """events that did not reach it, by gaps in their sequences"""
     malformed: int = 0
     """messages that were no events"""
-    evicted: list[broker_types.Counter] = field(default_factory=list)
+    evicted: list[Evicted] = field(default_factory=list)
     """events that are no longer kept, by bound"""
     replays: int = 0
     """requests for events that were answered"""
@@ -58,6 +57,18 @@ class RecorderStatus(Record):
             recorded=reader.recorded,
             lost=reader.lost,
             malformed=reader.malformed,
-            evicted=[broker_types.Counter.from_capnp(item) for item in reader.evicted],
+            evicted=[Evicted.from_capnp(item) for item in reader.evicted],
             replays=reader.replays,
         )
+
+
+class Evicted(Record):
+    capnp_type: ClassVar[type[recorder_capnp.Evicted]] = recorder_capnp.Evicted
+
+    name: str = ""
+    """topics, events_per_topic or bytes"""
+    value: int = 0
+
+    @classmethod
+    def from_capnp(cls, reader: recorder_capnp.Evicted) -> Self:
+        return cls(name=reader.name, value=reader.value)
