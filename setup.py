@@ -16,6 +16,7 @@ from setuptools.command.build_ext import build_ext  # type: ignore[import-untype
 # neither, and most of msgspec's structs, which are C already.
 COMPILED: Final = (
     "bus/core.py",
+    "bus/gathers.py",
     "bus/latencies.py",
     "bus/lazyheap.py",
     "bus/outcomes.py",
@@ -23,6 +24,7 @@ COMPILED: Final = (
     "bus/requests.py",
     "bus/roster.py",
     "bus/state.py",
+    "bus/streams.py",
     "bus/tally.py",
     "bus/versions.py",
     "frames/deadlines.py",

@@ -58,6 +58,12 @@ def disconnect(route: Route, extended: bool, request_id: bytes = _NOBODY, error:
     return Message(route, Command.DISCONNECT, ContentType.CAPNPROTO, request_id, body=body, options=options)
 
 
+def credit(route: Route, request_id: bytes, taken: int, more: int) -> Message:
+    """A CREDIT to a worker of ours: of that stream so many items were taken, and so many more are welcome."""
+    options = Options(sequence=taken, credit=more)
+    return Message(route, Command.CREDIT, ContentType.EMPTY, request_id, options=options)
+
+
 def cancel(route: Route, request_id: bytes, error: HootError) -> Message:
     """A CANCEL to a worker of ours; its status says whether it is for a client's wish or a deadline."""
     return Message(route, Command.CANCEL, ContentType.EMPTY, request_id, options=Options(status=error.number))

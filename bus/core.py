@@ -12,6 +12,7 @@ from hootbus.bus import answers
 from hootbus.bus.clients import Clients
 from hootbus.bus.effects import Effect, Note, Send, Stop
 from hootbus.bus.gate import Gate
+from hootbus.bus.gathers import is_gather
 from hootbus.bus.house import BROKER, House
 from hootbus.bus.inputs import (
     ConnectionLost,
@@ -31,6 +32,7 @@ from hootbus.bus.requests import Requests
 from hootbus.bus.roster import OWN_PREFIX, Roster
 from hootbus.bus.snapshot import Census, Snapshot
 from hootbus.bus.state import Service, Worker, is_service_name
+from hootbus.bus.streams import Streams
 from hootbus.bus.tally import Dropped, Tally
 from hootbus.frames.errors import BrokerStopping, Overloaded, Quarantined, UnknownService
 from hootbus.frames.message import Message
@@ -69,6 +71,7 @@ class Core:
         self._effects: list[Effect] = []
         self._clients = Clients(self.limits, self.tally)
         self._requests = Requests(self.limits, self.tally, new_id, self._effects)
+        self._streams = Streams(self.tally, self._effects)
         self._gate = Gate(self.limits, self.tally, self._requests.services, self._default, new_id, self._effects)
         self._census = Census(self.limits, self.tally, self._requests.services)
         self._roster = Roster(self.limits, self.tally, self._requests, self._gate, instance, self._effects, now)
@@ -153,6 +156,9 @@ class Core:
         if objection is not None:
             self._requests.refuse(message, objection)
             return
+        if is_gather(message):
+            self._requests.gathers.accept(message, found, now)
+            return
         self._requests.accept(message, found, now)
         if not found.workers:
             self._requests.settle(found, now)
@@ -167,8 +173,8 @@ class Core:
         if default is not None and default.workers:
             return default
         waits = message.options is not None and message.options.flags & Flag.WAIT and is_service_name(name)
-        # A service whose worker stands at the gate is not unknown.
-        if not waits and not self._gate.awaits(name):
+        # A service whose worker stands at the gate is not unknown. A gather is for those who are there.
+        if is_gather(message) or not (waits or self._gate.awaits(name)):
             shown = name.decode(errors="replace")
             self._requests.refuse(message, UnknownService(f"no worker offers {shown!r}"))
             return None
@@ -205,7 +211,7 @@ class Core:
             self.tally.drop(Dropped.PARTIAL_UNASKED)
             return
         self._roster.heard(worker, now)
-        self._requests.pass_partial(worker, message)
+        self._streams.pass_partial(worker, message)
 
     def _on_cancel(self, message: Message, now: float) -> None:
         request = self._requests.find(message.route[0], message.request_id)
@@ -244,7 +250,7 @@ class Core:
         self._forget_comparisons(message.route[0])
 
     def _on_credit(self, message: Message, now: float) -> None:
-        self.tally.drop(Dropped.CREDIT_UNSUPPORTED)
+        self._streams.grant(self._requests.find(message.route[0], message.request_id), message)
 
     # Everything else that happens
 
@@ -361,7 +367,7 @@ def _is_ping(message: Message) -> bool:
     )
 
 
-_TO_WORKERS: Final = frozenset({Command.REQUEST, Command.CANCEL, Command.DISCONNECT})
+_TO_WORKERS: Final = frozenset({Command.REQUEST, Command.CANCEL, Command.CREDIT, Command.DISCONNECT})
 _COMMANDS: Final[dict[Command, Callable[[Core, Message, float], None]]] = {
     Command.READY: Core._on_ready,
     Command.REQUEST: Core._on_request,

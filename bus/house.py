@@ -182,6 +182,7 @@ class House:
             "requests": tally.requests,
             "replies": tally.replies,
             "partials": tally.partials,
+            "gathers": tally.gathers,
             "merged": tally.merged,
             "retried": tally.retried,
             "replayed": tally.replayed,

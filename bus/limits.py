@@ -29,6 +29,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     # that libzmq holds for it (frames.sockets.PIPE_MESSAGES).
     requests: int = 200_000
     requests_per_client: int = 10_000
+    # Workers that one gather may be for.
+    gather_workers: int = 1_000
     # Requests waiting for a worker of one service.
     queue_messages: int = 10_000
     queue_bytes: int = 512 * MEBIBYTE

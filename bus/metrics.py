@@ -24,6 +24,7 @@ _TOTALS: Final = {
     "requests": "Requests accepted, those to the broker itself included.",
     "replies": "Replies to them.",
     "partials": "Partial replies passed on.",
+    "gathers": "Requests that went to every worker of their service.",
     "merged": "Requests that came again while they were open.",
     "retried": "Requests given to another worker after theirs was lost.",
     "replayed": "Requests that came again after their reply, and got that once more.",

@@ -1,6 +1,6 @@
 """The life of a request: accepted, queued, handed to a worker, answered exactly once.
 
-Every path that ends a request goes through `_close`, which is what makes its outcome the only one.
+Every path that ends a request goes through `close`, which is what makes its outcome the only one.
 """
 
 from collections import OrderedDict
@@ -9,6 +9,7 @@ from typing import Final
 
 from hootbus.bus import answers
 from hootbus.bus.effects import Effect, Send
+from hootbus.bus.gathers import Gathers
 from hootbus.bus.limits import Limits
 from hootbus.bus.outcomes import Outcomes
 from hootbus.bus.quarantine import Quarantine
@@ -27,7 +28,7 @@ from hootbus.frames.errors import (
 )
 from hootbus.frames.malformed import MalformedMessage
 from hootbus.frames.message import Message
-from hootbus.frames.options import NO_OPTIONS, Options
+from hootbus.frames.options import NO_OPTIONS, U32_MAX, Options
 from hootbus.frames.protocol import Command, Flag
 
 # An enum's member is found through its metaclass, which takes longer than what is done with it; a name does not.
@@ -42,6 +43,8 @@ _ONE_WAY: Final[int] = Flag.ONE_WAY.value
 _WAIT: Final[int] = Flag.WAIT.value
 _PARTIALS: Final[int] = Flag.PARTIALS.value
 _PLAIN: Final[int] = Flag.PLAIN.value
+# What of these a stream has; a gather has both.
+_STREAMED: Final[int] = _PARTIALS | Flag.GATHER.value
 # The flags a worker is shown: what the client said of its request, not what only peers say of themselves.
 _PASSED_ON: Final[int] = _IDEMPOTENT | _ONE_WAY | _WAIT | _PARTIALS
 
@@ -65,6 +68,7 @@ class Requests:
         self.open_count = 0
         self.queued_count = 0
         self.held_bytes = 0
+        self.gathers = Gathers(self, limits, tally, effects)
 
     # What the core asks
 
@@ -102,16 +106,10 @@ class Requests:
         What is `isolated` and tried again comes as its retry, which is as dangerous as it has been.
         """
         limits = self._limits
-        identity, request_id = message.route[0], message.request_id
         options = message.options
-        flags = options.flags if options is not None else 0
         size = message.size
-        client = self._clients.get(identity)
-        if self.open_count >= limits.requests:
-            self._overload(message, "requests", "too many requests without an outcome")
-            return
-        if client and len(client.open) >= limits.requests_per_client:
-            self._overload(message, "requests_per_client", "too many requests without an outcome")
+        if (refusal := self.no_room(message, 1)) is not None:
+            self.refuse(message, refusal)
             return
         worker = None if service.queue.for_any or isolated is not None else service.pick()
         if service.mixed and worker is not None:
@@ -122,16 +120,58 @@ class Requests:
         if worker is None and service.queue_bytes + size > limits.queue_bytes:
             self._overload(message, "queue_bytes", f"the queue of {service.name.decode()!r} is full")
             return
-        held = worker is None or flags & _IDEMPOTENT
-        if held and self.held_bytes + size > limits.held_bytes:
+        held = worker is None or (options is not None and options.flags & _IDEMPOTENT)
+        if held and (full := self.no_memory(size)) is not None:
             if worker is not None:
                 service.offer(worker)
-            self._overload(message, "held_bytes", "the broker holds as many bytes as it may")
+            self.refuse(message, full)
             return
+        request = self.admit(message, service, now)
+        if held:
+            self.hold(request, message)
+        if worker is not None:
+            self.hand(request, message, worker, now)
+        elif isolated is not None:
+            request.isolated, request.strikes = isolated, isolated.strikes
+            isolated.retry = request
+            # What it was written with may not be understood any more.
+            request.epoch = -1
+            self._put_back(request)
+            self.dispatch(service, now)
+        else:
+            service.queue.append(request)
+            self.queued_count += 1
+
+    def no_room(self, message: Message, more: int) -> HootError | None:
+        """The refusal if there may not be so many more requests of this message's client; it is counted."""
+        client = self._clients.get(message.route[0])
+        of_client = len(client.open) + client.parts if client is not None else 0
+        if self.open_count + more > self._limits.requests:
+            limit = "requests"
+        elif of_client + more > self._limits.requests_per_client:
+            limit = "requests_per_client"
+        else:
+            return None
+        self._tally.reached[limit] += 1
+        return Overloaded("too many requests without an outcome")
+
+    def no_memory(self, size: int) -> HootError | None:
+        """The refusal if no body of that size may be held any more; it is counted."""
+        if self.held_bytes + size <= self._limits.held_bytes:
+            return None
+        self._tally.reached["held_bytes"] += 1
+        return Overloaded("the broker holds as many bytes as it may")
+
+    def admit(self, message: Message, service: Service, now: float) -> Request:
+        """The record of a new request, which is neither handed out nor queued yet."""
+        identity, request_id = message.route[0], message.request_id
+        options = message.options
+        flags = options.flags if options is not None else 0
+        client = self._clients.get(identity)
         if client is None:
             client = self._clients[identity] = Client(identity)
         deadline_ms = options.deadline_ms if options is not None else 0
-        timeout = deadline_ms / 1000 if deadline_ms else limits.request_timeout_s
+        timeout = deadline_ms / 1000 if deadline_ms else self._limits.request_timeout_s
         self._arrivals += 1
         request = Request(
             client,
@@ -144,31 +184,20 @@ class Requests:
             service,
             message.service,
             None,
-            size,
+            message.size,
             self._arrivals,
         )
         request.epoch = service.versions.epoch
         request.timed_here = not deadline_ms
         request.accepted_at = now
+        if options is not None and flags & _STREAMED == _PARTIALS:
+            request.credit = options.credit
         client.open[request_id] = request
         self.open_count += 1
         self._tally.requests += 1
         service.requests += 1
         self._deadlines.set(request, request.deadline)
-        if held:
-            self._hold(request, message)
-        if worker is not None:
-            self._hand(request, message, worker, now)
-        elif isolated is not None:
-            request.isolated, request.strikes = isolated, isolated.strikes
-            isolated.retry = request
-            # What it was written with may not be understood any more.
-            request.epoch = -1
-            self._put_back(request)
-            self.dispatch(service, now)
-        else:
-            service.queue.append(request)
-            self.queued_count += 1
+        return request
 
     def merge(self, request: Request, message: Message) -> None:
         """The same request again while it is open: one reply, to where it was last sent from, if that wants one."""
@@ -182,6 +211,8 @@ class Requests:
 
     def dispatch(self, service: Service, now: float) -> None:
         """Hands out what waits, as far as workers have free slots."""
+        if service.awaited:
+            self.gathers.give_all(service, now)
         while service.queue.waiting:
             worker = service.pick()
             if worker is None:
@@ -208,9 +239,9 @@ class Requests:
                 continue
             if not request.idempotent:
                 self._release(request)
-            self._hand(request, message, worker, now)
+            self.hand(request, message, worker, now)
 
-    def _hand(self, request: Request, payload: Message, worker: Worker, now: float) -> None:
+    def hand(self, request: Request, payload: Message, worker: Worker, now: float) -> None:
         """Gives the request to a worker that has a free slot and was taken out of `free` for it."""
         service = request.service
         if payload.attachments and not worker.extended:
@@ -218,7 +249,7 @@ class Requests:
             self.fail(request, UnsupportedContentType("the worker takes no attachments"))
             return
         versions = service.versions
-        if request.epoch != versions.epoch:
+        if request.epoch != versions.epoch and request.gather is None:
             # Since it was accepted another version has come, which may not understand it.
             request.epoch = versions.epoch
             objection = versions.objection(payload.service, payload.options)
@@ -236,7 +267,7 @@ class Requests:
             flags = request.flags & _PASSED_ON if request.extended else _PLAIN
             said = payload.options or NO_OPTIONS
             # With the fingerprint, as it may come back from there, and is looked at again then.
-            options = Options(min(left_ms, 0xFFFF_FFFF), flags, 0, said.schema_id, 0, 0, said.fingerprint)
+            options = Options(min(left_ms, U32_MAX), flags, 0, said.schema_id, 0, request.credit, said.fingerprint)
         service.waited.add(now - request.accepted_at)
         request.phase = _HANDED
         request.worker = worker
@@ -270,8 +301,11 @@ class Requests:
             worker.struck -= 1
         if request.phase is _OVER:
             return
+        if request.gather is not None:
+            self.gathers.put_back(request, worker)
+            return
         if request.message is None:
-            self._hold(request, message)
+            self.hold(request, message)
         self._put_back(request)
 
     # What workers send
@@ -289,8 +323,12 @@ class Requests:
         service.offer(worker)
         if request.phase is _OVER:
             self._tally.drop(Dropped.REPLY_LATE, service)
+        elif request.gather is not None:
+            self.gathers.answered(request, message, now)
         else:
             self._deliver(request, message, now)
+        if worker.awaited:
+            self.gathers.give(worker, now)
         if service.queue.waiting:
             self.dispatch(service, now)
 
@@ -309,7 +347,7 @@ class Requests:
             self._tally.failed(code)
         elif request.isolated is not None:
             self.quarantine.remove(request.isolated)
-        self._close(request)
+        self.close(request)
         if request.one_way:
             self._tally.drop(Dropped.REPLY_ONE_WAY, request.service)
             return
@@ -328,50 +366,24 @@ class Requests:
             self.outcomes.keep(request.target, outcome, now)
         self._effects.append(Send(outcome))
 
-    def pass_partial(self, worker: Worker, message: Message) -> None:
-        """A worker's PARTIAL goes to a client that said it takes them."""
-        request = worker.in_flight.get(message.request_id)
-        if request is None or message.options is None:
-            self._tally.drop(Dropped.PARTIAL_UNASKED, worker.service)
-            return
-        if request.phase is _OVER:
-            self._tally.drop(Dropped.PARTIAL_LATE, worker.service)
-            return
-        if not (request.extended and request.flags & _PARTIALS) or request.one_way:
-            self._tally.drop(Dropped.PARTIAL_UNASKED, worker.service)
-            return
-        self._tally.partials += 1
-        request.service.partials += 1
-        self._effects.append(
-            Send(
-                Message(
-                    request.route,
-                    Command.PARTIAL,
-                    message.content_type,
-                    request.request_id,
-                    message.service,
-                    message.traceparent,
-                    message.body,
-                    message.options,
-                    message.attachments,
-                )
-            )
-        )
-
     def lost(self, worker: Worker, now: float, died: bool) -> None:
         """What a lost worker had: to another one where that is allowed, else its client is told.
 
         Only a death is a strike: who says goodbye was not killed by what it had.
         """
         again = []
+        self.gathers.forsake(worker)
         for request in worker.in_flight.values():
             if request.phase is _OVER:
+                continue
+            if request.gather is not None:
+                self.gathers.failed(request, _lost())
                 continue
             request.strikes += died
             if request.isolated is not None:
                 request.isolated.strikes = request.strikes
             if not request.idempotent:
-                self.fail(request, WorkerLost("the worker went away; whether it carried this out is not known"))
+                self.fail(request, _lost())
             elif died and request.strikes >= self._limits.strikes:
                 if request.isolated is None:
                     self.quarantine.add(request, now)
@@ -433,9 +445,16 @@ class Requests:
             self.fail(request, error)
             self.settle(request.service, now)
             return
+        if request.parts is not None:
+            self.gathers.end(request, error)
+            return
+        self.fail(request, error)
+        self.call_off(request, error)
+
+    def call_off(self, request: Request, error: HootError) -> None:
+        """The worker that has it is told that nobody waits any more."""
         worker = request.worker
         assert worker is not None, "what is handed has a worker"
-        self.fail(request, error)
         if worker.extended and not worker.going:
             self._effects.append(Send(answers.cancel(worker.route, request.wire_id, error)))
 
@@ -448,7 +467,10 @@ class Requests:
 
     def fail(self, request: Request, error: HootError) -> None:
         """The error becomes the request's outcome."""
-        self._close(request)
+        if request.gather is not None:
+            self.gathers.failed(request, error)
+            return
+        self.close(request)
         request.service.failed(error.code)
         self._tally.errors[error.code] += 1
         if request.one_way:
@@ -495,7 +517,8 @@ class Requests:
         request.service.queue.put_back(request)
         self.queued_count += 1
 
-    def _close(self, request: Request) -> None:
+    def close(self, request: Request) -> None:
+        """It has its outcome: nothing more is remembered of it here."""
         assert request.phase is not _OVER, request
         request.phase = _OVER
         self._deadlines.discard(request, request.deadline)
@@ -506,7 +529,8 @@ class Requests:
         self.open_count -= 1
         self._release(request)
 
-    def _hold(self, request: Request, message: Message) -> None:
+    def hold(self, request: Request, message: Message) -> None:
+        """Keeps its payload, for when it is handed out (again)."""
         request.message = message
         self.held_bytes += request.size
 
@@ -522,3 +546,7 @@ class Requests:
     def _too_late(self, request: Request) -> HootError:
         self._tally.reached["request_timeout_s"] += request.timed_here
         return DeadlineExceeded("the time given is over")
+
+
+def _lost() -> HootError:
+    return WorkerLost("the worker went away; whether it carried this out is not known")

@@ -303,6 +303,7 @@ class Roster:
         worker.drain_id = message.request_id
         worker.drain_until = now + options.deadline_ms / 1000
         worker.service.offer(worker)
+        self._requests.gathers.forsake(worker)
         self.leave_if_done(worker, now)
 
     def leave_if_done(self, worker: Worker, now: float) -> None:

@@ -35,6 +35,8 @@ class Client:
     def __init__(self, identity: bytes) -> None:
         self.identity = identity
         self.open: dict[bytes, Request] = {}
+        # The parts of its gathers that have no answer.
+        self.parts = 0
 
 
 class Phase(Enum):
@@ -61,6 +63,14 @@ class Request:
     strikes: int = 0
     # That of its service's versions when it was last held against them.
     epoch: int = 0
+    # Of a stream with flow control: its client takes the items before this one. It only grows.
+    credit: int = 0
+    # Of a gather: its parts that have no answer, by their workers' numbers, and how many have been answered.
+    parts: "dict[int, Request] | None" = None
+    answered: int = 0
+    # Of such a part: the gather, and whose it is. It is no request of its client's, and has no deadline of its own.
+    gather: "Request | None" = None
+    addressee: "Worker | None" = None
     # Whether its deadline is the broker's, as its client gave none.
     timed_here: bool = False
     # What is carried out once more by it, if it is somebody's retry of a quarantined request.
@@ -192,6 +202,9 @@ class Worker:
         self.seen_at = seen_at
         self.lost_after_s = lost_after_s
         self.in_flight: dict[bytes, Request] = {}
+        # Parts of gathers that are for this worker and wait for a slot, which they get before the service's queue; by
+        # the order of their gathers. Whoever has such a part takes no more.
+        self.awaited: dict[int, Request] = {}
 
     @property
     def identity(self) -> bytes:
@@ -335,6 +348,8 @@ class Service:
         self.workers: dict[bytes, Worker] = {}
         self.free: LazyHeap[Worker] = LazyHeap()
         self.queue: Queue = Queue()
+        # Workers for which parts of gathers wait.
+        self.awaited: dict[bytes, Worker] = {}
         # Messages that went no further, by reason: bounded, as the reasons are.
         self.dropped: dict[str, int] = {}
         # Which of the errors that `errors` counts, by their codes.
@@ -413,6 +428,11 @@ class Service:
         if best is not None:
             best.ticket = 0
         return best
+
+    def offering(self, frame: bytes) -> list[Worker]:
+        """Those who stay and have the method of this service frame; all who stay if nobody has, as they will say so."""
+        staying = [worker for worker in self.workers.values() if not worker.draining and not worker.going]
+        return [worker for worker in staying if not worker.frames or frame in worker.frames] or staying
 
     def pick(self) -> Worker | None:
         """The worker to get the next request, None if none has a free slot. It is to be offered again then."""

@@ -32,7 +32,8 @@ class Dropped(StrEnum):
     WORKER_FULL = "worker_full"
     ERROR_ONE_WAY = "error_one_way"
     CANCEL_UNKNOWN = "cancel_unknown"
-    CREDIT_UNSUPPORTED = "credit_unsupported"
+    CREDIT_UNKNOWN = "credit_unknown"
+    CREDIT_LATE = "credit_late"
     BAD_REGISTRATION = "bad_registration"
 
 
@@ -42,6 +43,7 @@ class Tally:
     requests: int = 0
     replies: int = 0
     partials: int = 0
+    gathers: int = 0
     merged: int = 0
     retried: int = 0
     # Requests that came again after their reply was sent, and got that once more.

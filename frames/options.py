@@ -27,8 +27,8 @@ class Options(Value):
     """What our peers say beside HOOT01's seven frames; all zero means nothing said.
 
     `deadline_ms` is the time left when sent (0 = none), `flags` are `Flag` bits, `status` is 0 or an error's number,
-    `schema_id` the body's root type, `sequence` the index of a PARTIAL, `credit` how many more are welcome,
-    `fingerprint` which version of its types the sender of a REQUEST knows.
+    `schema_id` the body's root type, `sequence` the index of a PARTIAL or how many were taken, `credit` how many more
+    are welcome or who answered a gather, `fingerprint` which version of its types the sender of a REQUEST knows.
     """
 
     __match_args__ = ("deadline_ms", "flags", "status", "schema_id", "sequence", "credit", "fingerprint")

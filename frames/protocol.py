@@ -55,8 +55,10 @@ class Flag(IntEnum):
     WAIT = 4
     PARTIALS = 8
     WORKER = 16
-    # Set by the broker alone: the request comes from a peer that sent no options.
+    # Set by the broker alone: the request, or the answer in a PARTIAL of a gather, comes from a peer without options.
     PLAIN = 32
+    # To every worker of the service; each one's answer is a PARTIAL.
+    GATHER = 64
 
 
 # The one service under `hoot.` that a worker offers: `hoot recorder`, which keeps events for those who come late.

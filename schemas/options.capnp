@@ -8,7 +8,7 @@ struct Options {
   flags @1 :UInt16;
   status @2 :UInt16;  # 0: ok, else the number of the error in the body
   schemaId @3 :UInt64;  # type id of the body's root struct; 0: not said
-  sequence @4 :UInt32;  # index of a partial reply
-  credit @5 :UInt32;  # how many more partial replies the sender of this will take
+  sequence @4 :UInt32;  # index of a partial reply; of a CREDIT: how many were taken
+  credit @5 :UInt32;  # how many more partial replies the sender of this will take; of a gather's: whose it is
   fingerprint @6 :UInt64;  # of a request: which version of its types the sender knows; 0: not said
 }

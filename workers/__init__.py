@@ -21,6 +21,7 @@ from hootbus.workers.async_client import AsyncClient
 from hootbus.workers.client import Client
 from hootbus.workers.content import Reply
 from hootbus.workers.event import Event
+from hootbus.workers.gathered import Gathered
 from hootbus.workers.limits import Limits
 from hootbus.workers.negotiation import Hello, HelloAck, agree, anegotiate, negotiate, speak_majors
 from hootbus.workers.publisher import Publisher
@@ -39,6 +40,7 @@ __all__ = [
     "DeadlineExceeded",
     "Denied",
     "Event",
+    "Gathered",
     "HandlerFailed",
     "Hello",
     "HelloAck",

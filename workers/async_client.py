@@ -2,20 +2,22 @@
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
 from typing import Self
 
 from hootbus.frames.address import resolve_address
-from hootbus.frames.errors import HootError
+from hootbus.frames.message import Message
 from hootbus.frames.protocol import Flag
 from hootbus.schemas import StructType
-from hootbus.workers.calls import DEFAULT_TIMEOUT_S, Calls, flags_of, new_call, new_ping
+from hootbus.workers.calls import DEFAULT_TIMEOUT_S, Calls, flags_of, new_call, new_ping, reply_of
 from hootbus.workers.connection import IdSource
 from hootbus.workers.content import Reply
+from hootbus.workers.gathered import Gathered, as_gathered, gathered_of
 from hootbus.workers.limits import Limits, none_reached
+from hootbus.workers.parts import AsyncParts
 from hootbus.workers.service_schema import SCHEMA, ServiceSchema, schema_answer, schema_question
-from hootbus.workers.session import Dropped, no_drops
+from hootbus.workers.session import Call, Dropped, no_drops
 
 
 class AsyncClient:
@@ -142,7 +144,8 @@ class AsyncClient:
         """The items of a generator's reply as they come; of any other handler, its one reply.
 
         `timeout` is for the whole stream. Leaving it early cancels the request, at once if it is closed
-        (`contextlib.aclosing`). Raises a HootError; Overloaded if more than 256 items are unread.
+        (`contextlib.aclosing`). A handler is at most `Limits.stream_window` items ahead of their reader, and waits
+        then. Raises a HootError once the items before it were read.
         """
         calls = self._open()
         call = new_call(
@@ -156,7 +159,46 @@ class AsyncClient:
             attachments=attachments,
             traceparent=traceparent,
         )
-        parts = _Parts()
+        async with aclosing(self._items(calls, call, reply_of)) as items:
+            async for item in items:
+                yield item
+
+    async def gather(
+        self,
+        target: str,
+        body: object = None,
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT_S,
+        idempotent: bool = False,
+        schema_id: int = 0,
+        expects: StructType | None = None,
+        attachments: Iterable[object] = (),
+        traceparent: str = "",
+    ) -> AsyncGenerator[Gathered, None]:
+        """The answers of all workers of a service to one request, as they come: one of each that is attached now.
+
+        One that fails, or is lost, is an answer with an `error`. Raises a HootError if the whole fails: UnknownService
+        without a worker, DeadlineExceeded when `timeout` seconds have not been enough for all. Leaving it early cancels
+        what is not answered.
+        """
+        calls = self._open()
+        call = new_call(
+            self._new_id(),
+            target,
+            body,
+            timeout=timeout,
+            flags=flags_of(idempotent=idempotent, wait=False) | Flag.PARTIALS.value | Flag.GATHER.value,
+            schema_id=schema_id,
+            expects=expects,
+            attachments=attachments,
+            traceparent=traceparent,
+        )
+        async with aclosing(self._items(calls, call, gathered_of)) as answers:
+            async for answer in answers:
+                yield as_gathered(answer)
+
+    async def _items(self, calls: Calls, call: Call, read: Callable[[Message], Reply]) -> AsyncGenerator[Reply, None]:
+        parts = AsyncParts(read)
         calls.start(call, parts, parts.put)
         try:
             while (item := await parts.get()) is not None:
@@ -198,43 +240,3 @@ class AsyncClient:
         if self._calls is None:
             self._calls = Calls(self._address, self._limits, self._new_id)
         return self._calls
-
-
-class _Parts:
-    """The items of one streamed reply on their way to its reader. Bounded by the session."""
-
-    def __init__(self) -> None:
-        self._items: deque[Reply] = deque()
-        self._error: HootError | None = None
-        self._ended = False
-        self._arrived = asyncio.Event()
-
-    def done(self) -> bool:
-        return self._ended
-
-    def put(self, item: Reply) -> None:
-        self._items.append(item)
-        self._arrived.set()
-
-    def set_result(self, closing: Reply | None, /) -> None:
-        """The end. A closing reply with a body is from a handler that is no generator: it is the only item."""
-        self._ended = True
-        if closing is not None and closing.size + len(closing.attachments):
-            self._items.append(closing)
-        self._arrived.set()
-
-    def set_exception(self, error: HootError, /) -> None:
-        self._ended = True
-        self._error = error
-        self._arrived.set()
-
-    async def get(self) -> Reply | None:
-        """The next item, None at the end. Raises the stream's error once the items before it were read."""
-        while not self._items:
-            if self._error is not None:
-                raise self._error
-            if self._ended:
-                return None
-            self._arrived.clear()
-            await self._arrived.wait()
-        return self._items.popleft()

@@ -34,9 +34,6 @@ DEFAULT_TIMEOUT_S: Final = 30.0
 TIMEOUT_MAX_S: Final = 1e9
 # Programs name few targets; the bound is for one that makes them up as it goes.
 _TARGETS_MAX: Final = 4096
-# A reader that is behind is given so many turns before the bound on unread items is reached.
-_TURNS: Final = 4
-_TURN_S: Final = 0.001
 # As plain numbers: enums are slow to compute with.
 _IDEMPOTENT: Final[int] = Flag.IDEMPOTENT.value
 _WAIT: Final[int] = Flag.WAIT.value
@@ -53,7 +50,7 @@ class Waiter(Protocol):
     def set_exception(self, exception: HootError, /) -> None: ...
 
 
-PartTaker: TypeAlias = Callable[[Reply], None]
+PartTaker: TypeAlias = Callable[[Message], None]
 
 
 def new_call(
@@ -147,7 +144,6 @@ class Calls:
         self._address = address
         self._on_idle = on_idle
         self.loop = asyncio.get_running_loop()
-        self._turn_every = max(1, limits.partials_unread // _TURNS)
         self._waiters: dict[bytes, Waiter] = {}
         self._parts: dict[bytes, PartTaker] = {}
         self._ends: dict[bytes, Callable[[HootError | None], None]] = {}
@@ -157,7 +153,7 @@ class Calls:
         self._connection = Connection(address, self.session, self._carry_out, limits, _LOG)
 
     def start(self, call: Call, waiter: Waiter, part: PartTaker | None = None, *, now: bool = False) -> None:
-        """Sends the request; `waiter` gets its outcome and `part` the items of a streamed reply.
+        """Sends the request; `waiter` gets its outcome and `part` the PARTIALs of a streamed one.
 
         It leaves with all others of this turn of the loop, or `now`.
         """
@@ -183,7 +179,9 @@ class Calls:
 
     def took(self, request_id: bytes) -> None:
         """An item of the streamed reply was read."""
-        self.session.took(request_id)
+        effects = self.session.took(request_id, time.monotonic())
+        if effects:
+            self._connection.carry_out(effects)
 
     def idle(self) -> bool:
         """Whether nothing is left to do until the next request: the broker is there, and all that was sent has left."""
@@ -217,8 +215,7 @@ class Calls:
         if type(effect) is Outcome:
             self._resolve(effect.request_id, effect.result)
         elif isinstance(effect, Part):
-            self._parts[effect.request_id](reply_of(effect.message))
-            self._give_a_turn(effect.unread)
+            self._parts[effect.request_id](effect.message)
         elif isinstance(effect, Waiting):
             _LOG.warning("waiting for a broker: %s", effect.reason)
         elif isinstance(effect, Linked):
@@ -249,15 +246,6 @@ class Calls:
         except SystemExit:
             # Of a future's callback, which runs here; asyncio would end the client's thread with it.
             _LOG.exception("a future's callback failed")
-
-    def _give_a_turn(self, unread: int) -> None:
-        """A stream's reader that falls behind gets time to read, more the further it is, before its stream is ended.
-
-        Items come in bursts, and neither a task of this loop nor another thread could read in the midst of one.
-        """
-        behind, rest = divmod(unread, self._turn_every)
-        if behind and not rest:
-            self._connection.pause(_TURN_S * 4 ** (behind - 1))
 
     def _log_link(self, linked: Linked) -> None:
         if linked.replaced:

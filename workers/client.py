@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,14 +12,17 @@ from typing import Self
 
 from hootbus.frames.address import resolve_address
 from hootbus.frames.errors import Cancelled, HootError
+from hootbus.frames.message import Message
 from hootbus.frames.protocol import Flag
 from hootbus.schemas import StructType
-from hootbus.workers.calls import DEFAULT_TIMEOUT_S, Calls, flags_of, new_call, new_ping
+from hootbus.workers.calls import DEFAULT_TIMEOUT_S, Calls, flags_of, new_call, new_ping, reply_of
 from hootbus.workers.connection import IdSource
 from hootbus.workers.content import Reply
 from hootbus.workers.driver import Driver
+from hootbus.workers.gathered import Gathered, as_gathered, gathered_of
 from hootbus.workers.interrupts import INTERRUPT_LATE_S
 from hootbus.workers.limits import Limits
+from hootbus.workers.parts import BlockingParts
 from hootbus.workers.service_schema import SCHEMA, ServiceSchema, schema_answer, schema_question
 from hootbus.workers.session import Call, Dropped
 
@@ -203,15 +205,34 @@ class Client:
             attachments=attachments,
             traceparent=traceparent,
         )
-        parts = _Parts()
-        self._post(partial(self._calls.start, call, parts, parts.put), parts)
-        try:
-            while (item := parts.get()) is not None:
-                self._driver.post(partial(self._calls.took, call.request_id))
-                yield item
-        finally:
-            if not parts.done():
-                self._driver.post(partial(self._calls.cancel, call.request_id))
+        yield from self._items(call, reply_of)
+
+    def gather(
+        self,
+        target: str,
+        body: object = None,
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT_S,
+        idempotent: bool = False,
+        schema_id: int = 0,
+        expects: StructType | None = None,
+        attachments: Iterable[object] = (),
+        traceparent: str = "",
+    ) -> Iterator[Gathered]:
+        """The answers of all workers of a service to one request, as they come; see `AsyncClient.gather`."""
+        call = new_call(
+            self._new_id(),
+            target,
+            body,
+            timeout=timeout,
+            flags=flags_of(idempotent=idempotent, wait=False) | Flag.PARTIALS.value | Flag.GATHER.value,
+            schema_id=schema_id,
+            expects=expects,
+            attachments=attachments,
+            traceparent=traceparent,
+        )
+        for answer in self._items(call, gathered_of):
+            yield as_gathered(answer)
 
     def schema(self, service: str, *, timeout: float | None = DEFAULT_TIMEOUT_S) -> ServiceSchema:
         """The types of a service, fetched from its workers; see `AsyncClient.schema`."""
@@ -239,6 +260,17 @@ class Client:
         if not self._driver.here():
             self._thread.join()
 
+    def _items(self, call: Call, read: Callable[[Message], Reply]) -> Iterator[Reply]:
+        parts = BlockingParts(read)
+        self._post(partial(self._calls.start, call, parts, parts.put), parts)
+        try:
+            while (item := parts.get()) is not None:
+                self._driver.post(partial(self._calls.took, call.request_id))
+                yield item
+        finally:
+            if not parts.done():
+                self._driver.post(partial(self._calls.cancel, call.request_id))
+
     def _ask(self, call: Call) -> Reply | None:
         """Waits for the request's outcome, and drives the client meanwhile if nobody else does."""
         self._check()
@@ -262,7 +294,7 @@ class Client:
         if self._closed:
             raise RuntimeError("the client is closed")
 
-    def _post(self, callback: Callable[[], None], waiter: "Future[Reply] | _Answer | _Parts") -> None:
+    def _post(self, callback: Callable[[], None], waiter: "Future[Reply] | _Answer | BlockingParts") -> None:
         self._check()
         if not self._driver.post(callback):
             # It was closed meanwhile, and may have resolved the waiter itself.
@@ -331,40 +363,3 @@ class _Answer:
         if not self._done:
             self._done = True
             self._gate.release()
-
-
-class _Parts:
-    """The items of one streamed reply on their way to the thread that reads it. Bounded by the session."""
-
-    def __init__(self) -> None:
-        self._items: queue.SimpleQueue[Reply | HootError | None] = queue.SimpleQueue()
-        self._ended = False
-
-    def done(self) -> bool:
-        return self._ended
-
-    def put(self, item: Reply) -> None:
-        self._items.put(item)
-
-    def set_result(self, closing: Reply | None, /) -> None:
-        """The end. A closing reply with a body is from a handler that is no generator: it is the only item."""
-        self._ended = True
-        if closing is not None and closing.size + len(closing.attachments):
-            self._items.put(closing)
-        self._items.put(None)
-
-    def set_exception(self, error: HootError, /) -> None:
-        self._ended = True
-        self._items.put(error)
-
-    def get(self) -> Reply | None:
-        """The next item, None at the end. Raises the stream's error once the items before it were read."""
-        while True:
-            try:
-                item = self._items.get(timeout=INTERRUPT_LATE_S)
-                break
-            except queue.Empty:
-                continue
-        if isinstance(item, HootError):
-            raise item
-        return item

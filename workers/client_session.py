@@ -23,6 +23,7 @@ from hootbus.frames.message import Message
 from hootbus.frames.options import NO_OPTIONS, U32_MAX, Options
 from hootbus.frames.protocol import COMPARE, UNKNOWN_VERSION, Command, ContentType, Flag
 from hootbus.workers.failure import error_of, refusal_of, unsendable
+from hootbus.workers.flow import Inflow
 from hootbus.workers.limits import Limits, backoff
 from hootbus.workers.link import Link, LinkState
 from hootbus.workers.session import (
@@ -49,6 +50,9 @@ _IDEMPOTENT: Final[int] = Flag.IDEMPOTENT.value
 _ONE_WAY: Final[int] = Flag.ONE_WAY.value
 _PARTIALS: Final[int] = Flag.PARTIALS.value
 _WAIT: Final[int] = Flag.WAIT.value
+_GATHER: Final[int] = Flag.GATHER.value
+# What of these a stream has; a gather has both.
+_STREAMED: Final[int] = _PARTIALS | _GATHER
 # An enum's member is found through its metaclass, which takes longer than what is done with it; a name does not.
 _UP: Final = LinkState.UP
 _REQUEST: Final = Command.REQUEST
@@ -83,8 +87,8 @@ class Pending:
     stage: Stage = _HELD
     paused_until: float = 0.0
     retries: int = 0
-    next_part: int = 0
-    unread: int = 0
+    # Of what comes in items.
+    inflow: Inflow | None = None
     patient: bool = False
     # The connection it was last sent over, by the greeting there.
     sent_over: bytes = b""
@@ -102,7 +106,12 @@ class Pending:
     def idempotent(self) -> bool:
         """Whether it may be carried out twice. A ping may, and so may no stream that has begun to arrive."""
         may = self.call.flags & _IDEMPOTENT or self.call.command is Command.HEARTBEAT
-        return bool(may) and self.next_part == 0
+        return bool(may) and not self.arrived
+
+    @property
+    def arrived(self) -> int:
+        """How many items of a stream have come."""
+        return self.inflow.arrived if self.inflow is not None else 0
 
 
 class ClientSession:
@@ -130,6 +139,8 @@ class ClientSession:
         self._bytes = 0
         self._deadlines: Deadlines[bytes] = Deadlines()
         self._pauses: Deadlines[bytes] = Deadlines()
+        # When streams are looked at whose last grant may have been lost.
+        self._looks: Deadlines[bytes] = Deadlines()
         self._closed = False
         # By target and fingerprint: what is being compared, and until when what this broker has found to be understood
         # is taken to be so.
@@ -151,7 +162,7 @@ class ClientSession:
     @property
     def timer_entries(self) -> int:
         """Entries kept for deadlines and retries, stale ones included."""
-        return self._deadlines.entries + self._pauses.entries
+        return self._deadlines.entries + self._pauses.entries + self._looks.entries
 
     @property
     def link(self) -> LinkState:
@@ -178,6 +189,8 @@ class ClientSession:
         deadline = now + (self._limits.request_timeout_s if call.timeout is None else call.timeout)
         self._deadlines.set(call.request_id, deadline)
         pending = Pending(call, size, deadline)
+        if call.flags & _PARTIALS:
+            pending.inflow = self._new_inflow(call)
         self._pending[call.request_id] = pending
         self._bytes += size
         return self._send(pending, now) if self._link.state is _UP else []
@@ -187,11 +200,12 @@ class ClientSession:
         pending = self._pending.get(request_id)
         return [] if pending is None else self._give_up(pending, Cancelled("the caller gave the request up"))
 
-    def took(self, request_id: bytes) -> None:
+    def took(self, request_id: bytes, now: float) -> list[Effect]:
         """The caller has read one item of a streamed reply."""
         pending = self._pending.get(request_id)
-        if pending is not None and pending.unread:
-            pending.unread -= 1
+        if pending is None or pending.inflow is None or not pending.inflow.take():
+            return []
+        return self._grant(pending, pending.inflow, now)
 
     def close(self, now: float) -> list[Effect]:
         """Ends the client: every request still open is cancelled."""
@@ -208,7 +222,7 @@ class ClientSession:
         """When the next Ticked is due, None if only an event can change anything."""
         moments = [
             moment
-            for moment in (self._deadlines.next(), self._pauses.next(), self._link.wake_at())
+            for moment in (self._deadlines.next(), self._pauses.next(), self._looks.next(), self._link.wake_at())
             if moment is not None
         ]
         return min(moments, default=None)
@@ -234,6 +248,8 @@ class ClientSession:
             pending.stage = _HELD
             if self._link.state is _UP:
                 effects += self._send(pending, now)
+        for request_id in self._looks.due(now):
+            effects += self._look(self._pending[request_id], now)
         if self._link.greeting_due(now):
             effects.append(self._hello())
         if self._link.warning_due(now):
@@ -309,26 +325,50 @@ class ClientSession:
         over = self._link.greeting
         self._link.refused(now)
         for pending in self._pending.values():
-            if pending.stage is _SENT and pending.sent_over == over and not pending.next_part:
+            if pending.stage is _SENT and pending.sent_over == over and not pending.arrived:
                 pending.stage = _HELD
                 pending.patient = True
         return []
 
     def _partial(self, message: Message, now: float) -> list[Effect]:
         pending = self._pending.get(message.request_id)
-        if pending is None or not pending.call.flags & _PARTIALS:
+        inflow = pending.inflow if pending is not None else None
+        if pending is None or inflow is None:
             return self._drop(Dropped.LATE_PARTIAL)
         sequence = message.options.sequence if message.options is not None else 0
-        if sequence < pending.next_part:
+        if sequence < inflow.arrived:
             return self._drop(Dropped.REPEATED_PARTIAL)
         if gap := self._gap_before(pending, message):
             return self._give_up(pending, gap)
-        if pending.unread >= self._limits.partials_unread:
-            self.reached["partials_unread"] += 1
-            return self._give_up(pending, Overloaded(f"{pending.unread} items of the stream are unread"))
-        pending.next_part += 1
-        pending.unread += 1
-        return [Part(message.request_id, message, pending.unread)]
+        if sequence >= inflow.granted:
+            self.reached["gather_answers" if pending.call.flags & _GATHER else "stream_window"] += 1
+            return self._give_up(pending, Overloaded(f"item {sequence} of the stream is more than was granted"))
+        inflow.arrived += 1
+        return [Part(message.request_id, message)]
+
+    # Flow control.
+
+    def _new_inflow(self, call: Call) -> Inflow:
+        if call.flags & _GATHER:
+            return Inflow(self._limits.gather_answers, grants=False)
+        return Inflow(self._limits.stream_window)
+
+    def _grant(self, pending: Pending, inflow: Inflow, now: float) -> list[Effect]:
+        """Tells the producer how far it may go, and looks later whether that may have been lost."""
+        request_id = pending.call.request_id
+        if inflow.look_at is None:
+            self._looks.set(request_id, inflow.next_look(now, self._limits.credit_interval_s))
+        if self._link.state is not _UP:
+            return []
+        options = Options(sequence=inflow.taken, credit=inflow.more)
+        return [Send(Message((), Command.CREDIT, ContentType.EMPTY, request_id, options=options))]
+
+    def _look(self, pending: Pending, now: float) -> list[Effect]:
+        inflow = pending.inflow
+        assert inflow is not None, "only streams are looked at"
+        effects = self._grant(pending, inflow, now) if inflow.is_quiet() else []
+        self._looks.set(pending.call.request_id, inflow.next_look(now, self._limits.credit_interval_s))
+        return effects
 
     # The link.
 
@@ -350,6 +390,8 @@ class ClientSession:
             elif pending.stage is _SENT and linked.replaced:
                 lost = WorkerLost("the broker was replaced; whether the request was carried out is not known")
                 effects += self._end(pending, lost)
+            elif pending.stage is _SENT and pending.inflow is not None and pending.inflow.probe():
+                effects += self._grant(pending, pending.inflow, now)
         return effects
 
     # Requests.
@@ -378,6 +420,7 @@ class ClientSession:
         flags = call.flags | _WAIT if pending.patient else call.flags
         # Without a timeout of the caller's the broker's own holds; ours is for when the broker's word gets lost.
         left = 0 if call.timeout is None else _milliseconds(pending.deadline - now)
+        window = self._limits.stream_window if flags & _STREAMED == _PARTIALS else 0
         message = Message(
             (),
             call.command,
@@ -386,7 +429,7 @@ class ClientSession:
             call.service,
             call.traceparent,
             call.body,
-            Options(left, flags, 0, call.schema_id, 0, 0, call.fingerprint),
+            Options(left, flags, 0, call.schema_id, 0, window, call.fingerprint),
             call.attachments,
         )
         if call.flags & _ONE_WAY:
@@ -460,12 +503,12 @@ class ClientSession:
 
     def _gap_before(self, pending: Pending, message: Message) -> Overloaded | None:
         """The error if an item of the stream is missing in front of this PARTIAL or closing REPLY."""
-        if not pending.call.flags & _PARTIALS:
+        if pending.inflow is None:
             return None
         sequence = message.options.sequence if message.options is not None else 0
-        if sequence <= pending.next_part:
+        if sequence <= pending.inflow.arrived:
             return None
-        return Overloaded(f"partial {pending.next_part} was lost")
+        return Overloaded(f"partial {pending.inflow.arrived} was lost")
 
     def _too_late(self, pending: Pending) -> HootError:
         if pending.version is not None:
@@ -494,6 +537,8 @@ class ClientSession:
         self._deadlines.discard(request_id, pending.deadline)
         if pending.stage is _PAUSED:
             self._pauses.discard(request_id, pending.paused_until)
+        if pending.inflow is not None and pending.inflow.look_at is not None:
+            self._looks.discard(request_id, pending.inflow.look_at)
         if pending.version is None:
             return [Outcome(request_id, result)]
         del self._questions[pending.version]

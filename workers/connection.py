@@ -83,7 +83,6 @@ class Connection:
         self._outbox: deque[Message] = deque()
         self._room: deque[Callable[[], None]] = deque()
         self._pump_due = False
-        self._resume_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._open = True
@@ -113,11 +112,6 @@ class Connection:
             self._room.append(callback)
         else:
             callback()
-
-    def pause(self, seconds: float) -> None:
-        """Takes in nothing more for so long, so that those who use what has come get a turn."""
-        self._resume_at = self._loop.time() + seconds
-        self._loop.call_at(self._resume_at, self._pump)
 
     def tell(self, event: Event) -> None:
         """Tells the session, and carries out what it answers."""
@@ -245,8 +239,6 @@ class Connection:
     def _receive(self) -> bool:
         """Takes in what has come, up to a batch; whether to look again: it was a lot, or there is an answer to send."""
         now = time.monotonic()
-        if now < self._resume_at:
-            return False
         receive, handle, carry_out = self._wire.receive, self._session.handle, self._carry_out
         for taken in range(self._limits.receive_batch):
             frames = receive()
@@ -261,7 +253,7 @@ class Connection:
                     self._send(effect.message)
                 else:
                     carry_out(effect)
-            if self._closed() or self._resume_at > now:
+            if self._closed():
                 return False
         self._session.reached["receive_batch"] += 1
         return True

@@ -86,7 +86,7 @@ class Execution:
         if kind is Kind.THREAD:
             self._threads.run(partial(self._on_thread, handler, request))
         elif kind is Kind.GENERATOR:
-            self._threads.run(partial(self._items_on_thread, handler, request))
+            self._threads.run(partial(self._items_on_thread, handler, request, _ahead(message, self._limits)))
         else:
             self._tasks.start(handler, request)
 
@@ -114,8 +114,8 @@ class Execution:
         result = Cancelled("the handler was not begun") if request.aborted else _result(handler, request)
         self._mailbox.post(partial(self._finish, request.id, result))
 
-    def _items_on_thread(self, handler: Handler, request: Request) -> None:
-        sink: Collected | _Streamed = _Streamed(self, request, self._limits) if request.streams else Collected(request)
+    def _items_on_thread(self, handler: Handler, request: Request, ahead: int) -> None:
+        sink: Collected | _Streamed = _Streamed(self, request, ahead) if request.streams else Collected(request)
         try:
             if request.traced:
                 with request.trace():
@@ -126,31 +126,35 @@ class Execution:
             result = failure(error, handler, request)
         self._mailbox.post(partial(self._finish, request.id, result))
 
-    def post_item(self, request_id: bytes, item: Body, sent: Callable[[], None], waited: bool) -> None:
-        """An item from a generator on a thread, that `waited` for room; `sent` is called once the socket has it."""
-        if not self._mailbox.post(partial(self._send_item, request_id, item, sent, waited)):
+    def post_item(self, request_id: bytes, item: Body, ahead: int, more: Callable[[], None], waited: bool) -> None:
+        """An item from a generator on a thread, that `waited`; `more` is called once it may be `ahead` of this one."""
+        if not self._mailbox.post(partial(self._send_item, request_id, item, ahead, more, waited)):
             raise Cancelled("the worker has stopped")
 
-    def _send_item(self, request_id: bytes, item: Body, sent: Callable[[], None], waited: bool) -> None:
+    def _send_item(self, request_id: bytes, item: Body, ahead: int, more: Callable[[], None], waited: bool) -> None:
         self._reached["partials_ahead"] += waited
         self._results.partial(request_id, item)
-        self._results.when_room(sent)
+        self._results.when_ready(request_id, ahead, more)
 
 
 class _Streamed:
-    """The items of a generator on a thread, sent as they come, only so far ahead of the socket."""
+    """The items of a generator on a thread, sent as they come, only so far ahead of the socket and of their client."""
 
-    def __init__(self, execution: Execution, request: Request, limits: Limits) -> None:
+    def __init__(self, execution: Execution, request: Request, ahead: int) -> None:
         self._execution = execution
         self._request = request
-        self._ahead = threading.Semaphore(limits.partials_ahead)
+        self._ahead = ahead
+        # One for each item that may be given now.
+        self._permits = threading.Semaphore(ahead)
 
     def put(self, item: object, handler: Handler) -> None:
         body = answer(item, handler.returns, as_json=self._request.translated)
-        waits = not self._ahead.acquire(blocking=False)
+        waits = not self._permits.acquire(blocking=False)
         if waits:
-            self._ahead.acquire()
-        self._execution.post_item(self._request.id, body, self._ahead.release, waits)
+            self._permits.acquire()
+        if self._request.aborted:
+            raise Cancelled("the handler was stopped")
+        self._execution.post_item(self._request.id, body, self._ahead, self._permits.release, waits)
 
     def body(self) -> Body:
         """The closing reply's: the items are all there is."""
@@ -180,6 +184,12 @@ def request_of(
         translated=schema is not None and message.content_type is _JSON,
         traced=len(message.traceparent) > 0 or _trace.TRACER is not None,
     )
+
+
+def _ahead(message: Message, limits: Limits) -> int:
+    """How many items a generator on a thread may be ahead of the socket: no more than its client takes at first."""
+    credit = message.options.credit if message.options is not None else 0
+    return min(limits.partials_ahead, credit) if credit else limits.partials_ahead
 
 
 def _result(handler: Handler, request: Request) -> Body | HootError:

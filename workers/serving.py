@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -15,7 +16,7 @@ from hootbus.workers.execution import Execution
 from hootbus.workers.handler import Methods
 from hootbus.workers.limits import Limits
 from hootbus.workers.mailbox import Mailbox
-from hootbus.workers.session import Abort, Body, Closed, Effect, Linked, Refused, Start, Waiting
+from hootbus.workers.session import Abort, Body, Closed, Effect, Linked, Refused, Resume, Start, Waiting
 from hootbus.workers.validation import Validate
 from hootbus.workers.worker_session import WorkerSession
 
@@ -47,6 +48,8 @@ class Serving:
         self._drain_timeout = drain_timeout
         self._on_ready = on_ready
         self._ended: asyncio.Future[None] = loop.create_future()
+        # Generators that wait until their client takes more, by request.
+        self._paused: dict[bytes, deque[Callable[[], None]]] = {}
         self.mailbox = Mailbox(loop)
         self.session = WorkerSession(
             service.encode(),
@@ -87,19 +90,34 @@ class Serving:
     # What the execution of handlers needs.
 
     def finish(self, request_id: bytes, result: Body | HootError) -> None:
+        if self._paused:
+            self._paused.pop(request_id, None)
         self._connection.carry_out(self.session.finish(request_id, result, time.monotonic()))
 
     def partial(self, request_id: bytes, item: Body) -> None:
         self._connection.carry_out(self.session.partial(request_id, item, time.monotonic()))
 
-    def when_room(self, callback: Callable[[], None]) -> None:
-        self._connection.when_room(callback)
+    def when_ready(self, request_id: bytes, ahead: int, callback: Callable[[], None]) -> None:
+        """Calls back once the socket has room and the client takes `ahead` more items of this stream: at once, mostly.
+
+        Also once nobody waits for the stream any more.
+        """
+        if self.session.may_send(request_id, ahead):
+            self._connection.when_room(callback)
+        else:
+            self._paused.setdefault(request_id, deque()).append(callback)
 
     def _carry_out(self, effect: Effect) -> None:
         if type(effect) is Start:
             self.execution.start(effect.message, time.monotonic())
         elif isinstance(effect, Abort):
             self.execution.abort(effect.request_id)
+            for callback in self._paused.pop(effect.request_id, ()):
+                callback()
+        elif isinstance(effect, Resume):
+            paused = self._paused[effect.request_id]
+            for _ in range(effect.count):
+                self._connection.when_room(paused.popleft())
         elif isinstance(effect, Linked):
             self._linked(effect)
         elif isinstance(effect, Waiting):

@@ -68,11 +68,10 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 
 
 class Part(msgspec.Struct, frozen=True, gc=False):
-    """The next item of a streamed reply; with it `unread` items wait for their reader."""
+    """The next item of a streamed reply, or the next answer to a gather."""
 
     request_id: bytes
     message: Message
-    unread: int
 
 
 class Start(msgspec.Struct, frozen=True, gc=False):
@@ -86,6 +85,13 @@ class Abort(msgspec.Struct, frozen=True, gc=False):
 
     request_id: bytes
     reason: HootError
+
+
+class Resume(msgspec.Struct, frozen=True, gc=False):
+    """The request's client takes more items: the first `count` of those that wait for that may go on."""
+
+    request_id: bytes
+    count: int
 
 
 class Linked(msgspec.Struct, frozen=True, gc=False):
@@ -112,7 +118,7 @@ class Closed(msgspec.Struct, frozen=True, gc=False):
     """Nothing is left to do: the socket may be closed."""
 
 
-Effect: TypeAlias = Send | Outcome | Part | Start | Abort | Linked | Waiting | Refused | Closed
+Effect: TypeAlias = Send | Outcome | Part | Start | Abort | Resume | Linked | Waiting | Refused | Closed
 
 
 class Call(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -168,6 +174,7 @@ class Dropped(StrEnum):
     UNREGISTERED_REQUEST = "unregistered_request"
     LATE_RESULT = "late_result"
     UNKNOWN_CANCEL = "unknown_cancel"
+    UNKNOWN_CREDIT = "unknown_credit"
 
 
 def no_drops() -> dict[Dropped, int]:

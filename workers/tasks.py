@@ -89,14 +89,14 @@ class Tasks:
                     collected.put(item, handler)
                 else:
                     body = answer(item, handler.returns, as_json=request.translated)
+                    await self._ready(request)
                     self._results.partial(request.id, body)
-                    await self._room()
         finally:
             await items.aclose()
         return collected.body() if collected is not None else encode(None)
 
-    async def _room(self) -> None:
-        """Until the socket has taken what was sent; at once, mostly."""
-        room = asyncio.get_running_loop().create_future()
-        self._results.when_room(lambda: None if room.done() else room.set_result(None))
-        await room
+    async def _ready(self, request: Request) -> None:
+        """Until the socket has taken what was sent, and the client takes one more item; at once, mostly."""
+        ready = asyncio.get_running_loop().create_future()
+        self._results.when_ready(request.id, 1, lambda: None if ready.done() else ready.set_result(None))
+        await ready

@@ -23,6 +23,7 @@ from hootbus.frames.message import Message
 from hootbus.frames.options import NO_OPTIONS, U32_MAX, Options
 from hootbus.frames.protocol import WORKER_SCHEMA, Command, ContentType, Flag
 from hootbus.workers.failure import STATUS_MAX, error_body, refusal_of
+from hootbus.workers.flow import Outflow
 from hootbus.workers.limits import Limits
 from hootbus.workers.link import Link, LinkState
 from hootbus.workers.session import (
@@ -38,6 +39,7 @@ from hootbus.workers.session import (
     Malformed,
     Received,
     Refused,
+    Resume,
     Send,
     Start,
     Ticked,
@@ -47,8 +49,9 @@ from hootbus.workers.session import (
 )
 
 _MS_PER_S: Final = 1000.0
-# As a plain number: `&` with an enum costs more than all else that is done with a flag.
+# As plain numbers: `&` with an enum costs more than all else that is done with a flag.
 _ONE_WAY: Final[int] = Flag.ONE_WAY.value
+_PARTIALS: Final[int] = Flag.PARTIALS.value
 # An enum's member is found through its metaclass, which takes longer than what is done with it; a name does not.
 _UP: Final = LinkState.UP
 _REQUEST: Final = Command.REQUEST
@@ -60,12 +63,18 @@ class Running:
     """A request whose handler runs. `reason` is set once nobody waits for it; an `orphan` owes no reply any more."""
 
     deadline: float | None = None
-    partials: int = 0
+    # Of a streamed reply.
+    outflow: Outflow | None = None
     reason: HootError | None = None
     orphan: bool = False
 
     def __init__(self, message: Message) -> None:
         self.message = message
+
+    @property
+    def partials(self) -> int:
+        """Items that were sent."""
+        return self.outflow.sent if self.outflow is not None else 0
 
 
 class WorkerSession:
@@ -150,9 +159,19 @@ class WorkerSession:
         running = self._running[request_id]
         if running.reason is not None:
             return self._drop(Dropped.LATE_RESULT)
-        options = Options(schema_id=item.schema_id, sequence=running.partials)
-        running.partials += 1
+        outflow = running.outflow
+        assert outflow is not None, "only who takes items is sent any"
+        options = Options(schema_id=item.schema_id, sequence=outflow.sent)
+        outflow.sent += 1
         return [Send(_answer(running.message, Command.PARTIAL, item, options))]
+
+    def may_send(self, request_id: bytes, ahead: int) -> bool:
+        """Whether the client takes `ahead` more items of the stream, or nobody waits for it, as its handler will find.
+
+        If not, a Resume counts this question once it does, or an Abort comes instead.
+        """
+        running = self._running[request_id]
+        return running.reason is not None or running.outflow is None or running.outflow.may_send(ahead)
 
     def drain(self, now: float, within: float) -> list[Effect]:
         """Stop: the broker is asked for nothing more, and what runs may take `within` seconds to end."""
@@ -261,6 +280,10 @@ class WorkerSession:
         if message.options is not None and message.options.deadline_ms:
             running.deadline = now + message.options.deadline_ms / _MS_PER_S
             self._deadlines.set(message.request_id, running.deadline)
+        options = message.options
+        if options is not None and options.flags & _PARTIALS:
+            # Of a one-way request nobody takes any items, so nobody will grant more.
+            running.outflow = Outflow(0 if options.flags & _ONE_WAY else options.credit)
         self._running[message.request_id] = running
         return [Start(message)]
 
@@ -270,6 +293,14 @@ class WorkerSession:
             return self._drop(Dropped.UNKNOWN_CANCEL)
         status = message.options.status if message.options is not None else 0
         return self._abort(message.request_id, error_from_wire(number=status) if status else Cancelled("cancelled"))
+
+    def _credit(self, message: Message, now: float) -> list[Effect]:
+        running = self._running.get(message.request_id)
+        options = message.options
+        if running is None or running.reason is not None or running.outflow is None or options is None:
+            return self._drop(Dropped.UNKNOWN_CREDIT)
+        released = running.outflow.grant(options.sequence + options.credit)
+        return [Resume(message.request_id, released)] if released else []
 
     def _heartbeat(self, message: Message, now: float) -> list[Effect]:
         instance = bytes(message.body)
@@ -443,6 +474,7 @@ _EVENTS: Final[dict[type, Callable[[WorkerSession, Event, float], list[Effect]]]
 }
 _COMMANDS: Final[dict[Command, Callable[[WorkerSession, Message, float], list[Effect]]]] = {
     Command.CANCEL: WorkerSession._cancel,
+    Command.CREDIT: WorkerSession._credit,
     Command.HEARTBEAT: WorkerSession._heartbeat,
     Command.DISCONNECT: WorkerSession._disconnect_received,
 }

@@ -13,7 +13,7 @@ from hootbus.bus.cli.settings import SECONDS, Failed, bus_options, interruptible
 if TYPE_CHECKING:
     from hootbus.frames.address import BusAddress
     from hootbus.schemas import StructType
-    from hootbus.workers import Client
+    from hootbus.workers import Client, Gathered
     from hootbus.workers.content import Reply
 
 _TIMEOUT_S: Final = 30.0
@@ -25,6 +25,7 @@ Examples:
   hoot call text/upper '{"text": "hi"}'
   hoot call text/upper @request.json                that file; - or @- is stdin
   hoot call text/count '{"to": 3}' --stream         one JSON line per item
+  hoot call text/stats --gather                     one JSON line per worker
   hoot call image/thumbnail --raw photo.jpg > small.jpg
   hoot call audio/analyse '{"title": "a"}' --schema demo.capnp:AudioClip
   hoot call hoot.broker/status
@@ -61,6 +62,7 @@ in its handler; the exit status is 1 then, too.
 @setting("--idempotent", is_flag=True, help="It may be carried out twice: retried when a worker is lost.")
 @setting("--wait", is_flag=True, help="Wait for a worker of the service to come.")
 @setting("--stream", is_flag=True, help="Print the items of a streamed reply as they come, a line each.")
+@setting("--gather", is_flag=True, help="Ask every worker of the service, and print each one's answer, a line each.")
 @json_option
 def call(
     bus: "BusAddress",
@@ -72,18 +74,26 @@ def call(
     idempotent: bool,
     wait: bool,
     stream: bool,
+    gather: bool,
     json: bool,
 ) -> None:
     """Send one request and print its reply."""
     from hootbus.frames.errors import DeadlineExceeded
     from hootbus.workers import Client
 
+    if gather and (stream or wait):
+        raise click.UsageError("--gather asks those who are there, once: it goes with neither --stream nor --wait")
     content = given_body(body, raw, schema)
+    failed = False
     # The end of the client cancels what is open, all the way to the handler.
     interruptible()
     with reporting(json), Client(bus.text) as client:
         try:
-            if stream:
+            if gather:
+                for answer in client.gather(target, content, timeout=timeout, idempotent=idempotent):
+                    failed = failed or answer.error is not None
+                    _print_answer(answer, json)
+            elif stream:
                 for item in client.stream(target, content, timeout=timeout, idempotent=idempotent, wait=wait):
                     _print_item(item)
             else:
@@ -93,6 +103,9 @@ def call(
             if not wait or _is_offered(client, target):
                 raise
             raise Failed(error.code, f"{error.message}; no worker offers {target!r}", as_json=json) from None
+    if failed:
+        # Each has been told in its line.
+        sys.exit(1)
 
 
 def _is_offered(client: "Client", target: str) -> bool:
@@ -110,6 +123,20 @@ def _is_offered(client: "Client", target: str) -> bool:
 def _print_item(item: "Reply") -> None:
     shown = plain(item)
     print_json_line(shown.get("body", shown))
+
+
+def _print_answer(answer: "Gathered", json: bool) -> None:
+    """A line for each worker, also for one that failed: `w3 …`, or with --json an object that says which."""
+    shown: dict[str, object]
+    if answer.error is not None:
+        shown = {"error": {"code": answer.error.code, "message": answer.error.message}}
+    else:
+        shown = plain(answer)
+    if json:
+        print_json_line({"worker": answer.worker, **shown})
+    else:
+        click.echo(f"{answer.worker} ", nl=False)
+        print_json_line(shown.get("body", shown))
 
 
 def print_reply(reply: "Reply", json: bool) -> None:

@@ -40,6 +40,7 @@ TIGHT = Limits(
     queue_messages=3,
     queue_bytes=200,
     held_bytes=300,
+    gather_workers=2,
     quarantined=2,
     request_timeout_s=20.0,
     drain_timeout_s=10.0,
@@ -87,8 +88,10 @@ def some_options() -> st.SearchStrategy[Options | None]:
     return st.none() | st.builds(
         Options,
         deadline_ms=st.sampled_from([0, 0, 1, 500, 5000]),
-        flags=st.integers(0, 31),
+        flags=st.integers(0, 31) | st.sampled_from([64, 72, 73, 76]),
         status=st.sampled_from([0, 0, 6]),
+        sequence=st.sampled_from([0, 0, 3]),
+        credit=st.sampled_from([0, 2, 2]),
     )
 
 

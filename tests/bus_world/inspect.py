@@ -13,13 +13,19 @@ def check(core: Core) -> None:
     """Asserts everything that must hold between two inputs."""
     requests, workers = core._requests, core._roster.workers
     opened = requests.all_open()
-    assert requests.open_count == len(opened)
-    assert requests.queued_count == sum(len(service.queue) for service in requests.services.values())
+    parts = [part for request in opened for part in (request.parts or {}).values()]
+    assert requests.open_count == len(opened) + len(parts)
+    awaited = [part for worker in workers.values() for part in worker.awaited.values()]
+    queues = sum(len(service.queue) for service in requests.services.values())
+    assert requests.queued_count == queues + len(awaited)
+    assert {id(part) for part in awaited} == {id(part) for part in parts if part.phase is Phase.QUEUED}
     held = [request for request in opened if request.message is not None]
     assert requests.held_bytes == sum(request.size for request in held)
     for identity, client in requests._clients.items():
         assert client.identity == identity
-        assert 0 < len(client.open) <= core.limits.requests_per_client
+        assert client.open
+        assert client.parts == sum(len(request.parts or ()) for request in client.open.values())
+        assert len(client.open) + client.parts <= core.limits.requests_per_client
     for request in opened:
         _check_request(request, requests, workers)
     for identity, worker in workers.items():
@@ -87,7 +93,9 @@ def _check_request(request: Request, requests: Requests, workers: dict[bytes, Wo
     assert request.client.open[request.request_id] is request
     assert requests.services[request.service.name] is request.service
     assert requests._deadlines.holds(request, request.deadline)
-    if request.phase is Phase.QUEUED:
+    if request.parts is not None:
+        _check_gather(request)
+    elif request.phase is Phase.QUEUED:
         assert request.service.queue.get(request.order) is request
         assert request.message is not None
         assert request.worker is None
@@ -99,6 +107,21 @@ def _check_request(request: Request, requests: Requests, workers: dict[bytes, Wo
         assert (request.message is not None) == request.idempotent
 
 
+def _check_gather(gather: Request) -> None:
+    assert gather.phase is Phase.HANDED
+    assert gather.parts
+    assert gather.message is not None
+    for number, part in gather.parts.items():
+        assert part.gather is gather
+        assert part.addressee is not None
+        assert part.addressee.number == number
+        if part.phase is Phase.HANDED:
+            assert part.worker is part.addressee
+            assert part.addressee.in_flight[part.wire_id] is part
+        else:
+            assert part.addressee.awaited[part.order] is part
+
+
 def _check_worker(identity: bytes, worker: Worker, requests: Requests) -> None:
     assert worker.identity == identity
     assert worker.service.workers[identity] is worker
@@ -106,6 +129,8 @@ def _check_worker(identity: bytes, worker: Worker, requests: Requests) -> None:
     assert len(worker.in_flight) <= worker.slots
     assert worker.struck == sum(bool(request.strikes) for request in worker.in_flight.values()) <= 1
     assert worker.stalled or not worker.going
+    assert not (worker.awaited and worker.takes_more), "what is for it comes first"
+    assert bool(worker.awaited) == (identity in worker.service.awaited)
     for request in worker.in_flight.values():
         assert request.phase is not Phase.QUEUED
         assert request.worker is worker
@@ -153,8 +178,8 @@ def is_open(core: Core, identity: bytes, request_id: bytes) -> bool:
 
 
 def open_count(core: Core) -> int:
-    """Requests without an outcome."""
-    return core._requests.open_count
+    """Requests without an outcome; a gather is one, however many parts it has."""
+    return len(core._requests.all_open())
 
 
 def held_bytes(core: Core) -> int:

@@ -127,6 +127,29 @@ def test_a_stream_is_a_line_per_item(bus: str) -> None:
     assert run_here("call", "text/count", '{"to": 3}', bus=bus).json == items
 
 
+def test_a_gather_is_a_line_per_worker(bus: str, hoot_bus: EmbeddedBroker) -> None:
+    second = Worker("text")
+
+    @second.method
+    def fail(request: Request) -> str:
+        return "as luck would have it"
+
+    hoot_bus.worker(second)
+    ran = run_here("call", "text/fail", "--gather", bus=bus)
+    failed = '{"error":{"code":"handler_error","message":"ValueError: no such luck"}}'
+    assert (ran.status, sorted(ran.out.splitlines())) == (1, [f"w1 {failed}", 'w2 "as luck would have it"'])
+    ran = run_here("call", "text/fail", "--gather", "--json", bus=bus)
+    assert sorted(ran.lines, key=lambda line: str(line["worker"])) == [
+        {"worker": "w1", **json.loads(failed)},
+        {"worker": "w2", "content_type": "json", "body": "as luck would have it"},
+    ]
+    ran = run_here("call", "text/same", "1", "--gather", bus=bus)
+    assert (ran.status, ran.out) == (0, "w1 1\n")
+    ran = run_here("call", "nobody/here", "--gather", bus=bus)
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.err.startswith("unknown_service: ")
+
+
 @pytest.mark.parametrize(
     ("target", "code"),
     [("nobody/here", "unknown_service"), ("text/nothing", "unknown_method"), ("text/fail", "handler_error")],
@@ -186,6 +209,8 @@ def test_who_waits_in_vain_is_told_that_nobody_came(bus: str) -> None:
         ("text/same", "{}", "--schema", "point.capnp"),
         ("text/same", "{}", "--schema", "/no/such.capnp:Point"),
         ("text/same", "--nonsense"),
+        ("text/same", "--gather", "--stream"),
+        ("text/same", "--gather", "--wait"),
     ],
 )
 def test_wrong_usage_is_status_2_and_reaches_nobody(arguments: tuple[str, ...]) -> None:

@@ -65,6 +65,7 @@ VALUES: Final[dict[str, tuple[str, str | None]]] = {
     "segment-size": ("3", "0"),
     "short": ("true", "nonsense"),
     "stream": ("true", "nonsense"),
+    "gather": ("true", "nonsense"),
     "strict": ("true", "nonsense"),
     "timeout": ("7", "nan"),
     "topic": ("jobs. logs.", None),

@@ -206,6 +206,7 @@ def test_the_numbers_are_those_of_the_wire() -> None:
         "PARTIALS": 8,
         "WORKER": 16,
         "PLAIN": 32,
+        "GATHER": 64,
     }
     assert FRAMES_MAX == 1 + RETURN_ADDRESSES_MAX + FRAMES_PLAIN + 1 + ATTACHMENTS_MAX == 81
 

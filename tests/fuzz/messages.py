@@ -88,7 +88,7 @@ BODIES: Final = [
 _ROUTES = st.sampled_from([[], [], [], [b""], [b"a", b""], [b"r" * 255], [b"%d" % n for n in range(8)]])
 _OPTIONS = st.builds(
     options,
-    flags=st.sampled_from([0, 0, 1, 2, 3, 4, 8, 9, 16, 31, 0xFFFF]),
+    flags=st.sampled_from([0, 0, 1, 2, 3, 4, 8, 9, 16, 31, 72, 0xFFFF]),
     deadline=st.sampled_from([0, 0, 1, 50, 0xFFFF_FFFF]),
     status=st.sampled_from([0, 0, 13, 99]),
     sequence=st.integers(0, 2),

@@ -133,7 +133,7 @@ def test_replies_that_nobody_asked_for_reach_nobody(served: Served) -> None:
     fence(forger)
     fence(client)
     after = served.dropped()
-    for reason in ("reply_unasked", "partial_unasked", "cancel_unknown", "credit_unsupported"):
+    for reason in ("reply_unasked", "partial_unasked", "cancel_unknown", "credit_unknown"):
         assert after[reason] - before[reason] == 9, reason
     client.send_multipart(message("DISCONNECT", "EMPTY", IDS[0], b"", b""))
     assert {frames[3] for frames in flush(client)} == set(IDS)

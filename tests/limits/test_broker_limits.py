@@ -77,6 +77,14 @@ def _second_is_too_much(limits: Limits, slots: int = 9, flags: int = 0) -> World
     return world
 
 
+def gather_workers() -> World:
+    world = World(Limits(gather_workers=1))
+    world.join(b"v")
+    world.join(b"w")
+    told(world.get(request(b"c", A, flags=Flag.PARTIALS | Flag.GATHER)), Overloaded)
+    return world
+
+
 def _third_waits_in_vain(limits: Limits) -> World:
     world = World(limits)
     world.join(b"w")
@@ -272,6 +280,7 @@ STORIES: Final[dict[str, Story]] = {
     "slots_per_worker": slots_per_worker,
     "requests": lambda: _second_is_too_much(Limits(requests=1)),
     "requests_per_client": lambda: _second_is_too_much(Limits(requests_per_client=1)),
+    "gather_workers": gather_workers,
     "queue_messages": lambda: _third_waits_in_vain(Limits(queue_messages=1)),
     "queue_bytes": lambda: _third_waits_in_vain(Limits(queue_bytes=7)),
     "held_bytes": lambda: _second_is_too_much(Limits(held_bytes=7), flags=AGAIN),

@@ -86,9 +86,9 @@ def _second_is_too_much(limits: Limits) -> Reached:
     return session.reached
 
 
-def partials_unread() -> Reached:
-    session = client(Limits(partials_unread=1))
-    session.request(call(A, Flag.PARTIALS), NOW)
+def _second_item_is_too_much(limits: Limits, flags: int) -> Reached:
+    session = client(limits)
+    session.request(call(A, flags), NOW)
     parts = [
         Message((), Command.PARTIAL, ContentType.EMPTY, A, options=Options(sequence=sequence)) for sequence in (0, 1)
     ]
@@ -189,7 +189,8 @@ def outbox() -> Reached:
 SESSIONS: Final[dict[str, Story]] = {
     "requests": lambda: _second_is_too_much(Limits(requests=1)),
     "request_bytes": lambda: _second_is_too_much(Limits(request_bytes=7)),
-    "partials_unread": partials_unread,
+    "stream_window": lambda: _second_item_is_too_much(Limits(stream_window=1), Flag.PARTIALS),
+    "gather_answers": lambda: _second_item_is_too_much(Limits(gather_answers=1), Flag.PARTIALS | Flag.GATHER),
     "retries": retries,
     "patience_s": patience_s,
     "request_timeout_s": request_timeout_s,

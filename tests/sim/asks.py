@@ -20,7 +20,8 @@ from hootbus.frames.errors import (
     WorkerLost,
 )
 from hootbus.frames.message import Message
-from hootbus.frames.protocol import Command, Flag
+from hootbus.frames.protocol import Command, ContentType, Flag
+from hootbus.workers.gathered import gathered_of
 from sim.violation import Violation
 
 # Rounding to whole milliseconds, on either side.
@@ -37,6 +38,8 @@ _EXPECTED = (
     UnsupportedContentType,
     WorkerLost,
 )
+# From one worker, or instead of its answer.
+_ANSWERED = (HandlerFailed, Overloaded, UnsupportedContentType, WorkerLost, Cancelled, DeadlineExceeded)
 # Errors that say that nothing was done.
 _UNTOUCHED = (BrokerStopping, Overloaded, SchemaMismatch, UnknownService)
 
@@ -66,6 +69,9 @@ class Ask(msgspec.Struct, eq=False, kw_only=True):
     # Of a plain client: the addresses in front, to come back unchanged.
     addresses: tuple[bytes, ...] = ()
     starts: int = 0
+    # Of a gather: by whom, and who has answered.
+    starters: set[str] = msgspec.field(default_factory=set)
+    answered: set[int] = msgspec.field(default_factory=set)
     # Copies that the network made of its REQUEST, towards the broker or a worker.
     copies: int = 0
     # And of its REPLY, towards its client.
@@ -101,10 +107,17 @@ class Ask(msgspec.Struct, eq=False, kw_only=True):
         """Whether nobody waits for it."""
         return self.forgotten or self.outcomes > 0
 
-    def started(self) -> None:
-        """A handler begins with it."""
+    @property
+    def gather(self) -> bool:
+        """Whether it is for every worker of its service."""
+        return bool(self.flags & Flag.GATHER)
+
+    def started(self, who: str) -> None:
+        """A handler of that worker begins with it."""
         self.starts += 1
-        if not self.idempotent and self.starts > 1 + self.copies:
+        again = who in self.starters if self.gather else self.starts > 1
+        self.starters.add(who)
+        if again and not self.idempotent and self.starts > len(self.starters) * self.gather + self.copies + 1:
             raise Violation(f"{self} is not idempotent and was started {self.starts} times")
 
     def lost(self, message: Message, noticed: bool) -> None:
@@ -118,9 +131,23 @@ class Ask(msgspec.Struct, eq=False, kw_only=True):
         """The caller gets an item of a stream."""
         if self.settled:
             raise Violation(f"{self}: a part after its outcome")
-        if bytes(message.body) != b"%b part %d" % (self.token, self.parts):
+        if self.gather:
+            self._judge_answer(message)
+        elif bytes(message.body) != b"%b part %d" % (self.token, self.parts):
             raise Violation(f"{self}: part {self.parts} is {bytes(message.body)!r}")
         self.parts += 1
+
+    def _judge_answer(self, message: Message) -> None:
+        """One worker's answer to a gather."""
+        answer = gathered_of(message)
+        number = int(answer.worker[1:])
+        if number in self.answered and not self.copies:
+            raise Violation(f"{self}: {answer.worker} answers twice")
+        self.answered.add(number)
+        if answer.error is None and bytes(answer.raw) != b"%b done" % self.token:
+            raise Violation(f"{self}: somebody else's answer, {bytes(answer.raw)!r}")
+        if answer.error is not None and not isinstance(answer.error, _ANSWERED):
+            raise Violation(f"{self}: an answer nobody should see, {answer.error}")
 
     def ended(self, result: Message | HootError | None, now: float) -> None:
         """The caller gets its outcome."""
@@ -140,7 +167,10 @@ class Ask(msgspec.Struct, eq=False, kw_only=True):
             if message.command is not (Command.HEARTBEAT if self.ping else Command.REPLY):
                 raise Violation(f"{self}: answered with {message}")
             return
-        if bytes(message.body) != b"%b done" % self.token or message.traceparent != self.token:
+        if self.gather:
+            if message.content_type is not ContentType.EMPTY or not self.parts:
+                raise Violation(f"{self}: a gather of {self.parts} answers ends with {message}")
+        elif bytes(message.body) != b"%b done" % self.token or message.traceparent != self.token:
             raise Violation(f"{self}: somebody else's reply, {bytes(message.body)!r}")
         if self.stream and message.options is not None and message.options.sequence != self.parts:
             raise Violation(f"{self}: {self.parts} parts of {message.options.sequence}")
@@ -151,6 +181,8 @@ class Ask(msgspec.Struct, eq=False, kw_only=True):
         garbled = (self.garbled or self.version) and isinstance(error, BadFrame)
         if not isinstance(error, _EXPECTED) and not garbled and not unjudged:
             raise Violation(f"{self}: an error nobody should see, {error}")
+        if isinstance(error, Overloaded) and "granted" in error.message:
+            raise Violation(f"{self}: its producer does not keep to what was granted: {error}")
         if isinstance(error, Cancelled) and not self.cancelled:
             raise Violation(f"{self}: cancelled, though nobody did: {error}")
         if isinstance(error, UnsupportedContentType) and not self.attachments and not self.plain:

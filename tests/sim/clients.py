@@ -27,6 +27,7 @@ class SimClient(SessionPeer):
         self.limits = world.profile.peer
         self.asks: dict[bytes, Ask] = {}
         self.unread: dict[bytes, int] = {}
+        self.links = 0
         session = ClientSession(
             new_id=lambda: world.new_bytes(16),
             random=world.random.random,
@@ -112,19 +113,28 @@ class SimClient(SessionPeer):
                 raise Violation(f"{self.name}: a part of nothing")
             part.part(effect.message)
             self._read_later(effect.request_id)
-        elif not isinstance(effect, Linked | Waiting | Closed):
+        elif isinstance(effect, Linked):
+            self.links += 1
+        elif not isinstance(effect, Waiting | Closed):
             raise Violation(f"{self.name}: {effect}")
 
     def _read_later(self, request_id: bytes) -> None:
         self.unread[request_id] = self.unread.get(request_id, 0) + 1
-        if self.unread[request_id] > self.limits.partials_unread:
+        if self.unread[request_id] > self._most(request_id):
             raise Violation(f"{self.name} has {self.unread[request_id]} unread parts of one stream")
         self.world.clock.after(self.world.random.random() * 0.05, lambda: self.do(lambda: self._read(request_id)))
+
+    def _most(self, request_id: bytes) -> int:
+        """How many items of a stream may be unread; one more for each time that the connection broke."""
+        ask = self.asks.get(request_id)
+        if ask is not None and ask.gather:
+            return self.limits.gather_answers
+        return self.limits.stream_window + self.links
 
     def _read(self, request_id: bytes) -> None:
         if self.unread.get(request_id):
             self.unread[request_id] -= 1
-            self.client.took(request_id)
+            self.carry_out(self.client.took(request_id, self.world.clock.now))
 
     def check(self) -> None:
         if len(self.client) != len(self.asks):

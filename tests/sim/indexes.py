@@ -12,15 +12,18 @@ def check_core(core: Core, now: float) -> None:
     """Raises Violation if any of them disagrees, or is over its bound."""
     requests, workers = core._requests, core._roster.workers
     open_requests = [request for client in requests._clients.values() for request in client.open.values()]
-    _agree("open", requests.open_count, len(open_requests))
-    held = queued = 0
+    parts = [part for request in open_requests for part in (request.parts or {}).values()]
+    _agree("open", requests.open_count, len(open_requests) + len(parts))
+    held = 0
+    queued = awaited = sum(part.phase is Phase.QUEUED for part in parts)
+    _agree("parts that wait", sum(len(worker.awaited) for worker in workers.values()), awaited)
     for request in open_requests:
         _check_open(request, requests, workers)
         queued += request.phase is Phase.QUEUED
         held += request.size if request.message is not None else 0
     _agree("queued", requests.queued_count, queued)
     _agree("held bytes", requests.held_bytes, held)
-    _agree("queues", sum(len(service.queue) for service in requests.services.values()), queued)
+    _agree("queues", sum(len(service.queue) for service in requests.services.values()), queued - awaited)
     for worker in workers.values():
         _check_worker(worker, requests)
     _check_services(requests, workers)
@@ -45,7 +48,9 @@ def _check_open(request: Request, requests: Requests, workers: dict[bytes, Worke
     _agree("services", requests.services.get(service.name), service)
     if not requests._deadlines.holds(request, request.deadline):
         raise Violation(f"no deadline is kept for {request.request_id.hex()}")
-    if request.phase is Phase.QUEUED:
+    if request.parts is not None:
+        _check_gather(request)
+    elif request.phase is Phase.QUEUED:
         _agree("the queue", service.queue.get(request.order), request)
         if request.message is None or request.worker is not None:
             raise Violation(f"{request.request_id.hex()} is queued without its message, or with a worker")
@@ -58,11 +63,28 @@ def _check_open(request: Request, requests: Requests, workers: dict[bytes, Worke
         _agree("whether it is held", request.message is not None, request.idempotent)
 
 
+def _check_gather(gather: Request) -> None:
+    if not gather.parts or gather.message is None:
+        raise Violation(f"{gather.request_id.hex()} is a gather without parts or message, and open")
+    for number, part in gather.parts.items():
+        worker = part.addressee
+        assert worker is not None
+        _agree("whose part it is", worker.number, number)
+        mine = worker.awaited.get(part.order) if part.phase is Phase.QUEUED else worker.in_flight.get(part.wire_id)
+        _agree("where a part is", mine, part)
+    _agree("a client's parts", gather.client.parts, sum(len(each.parts or ()) for each in gather.client.open.values()))
+
+
 def _check_worker(worker: Worker, requests: Requests) -> None:
     _agree("workers", worker.service.workers.get(worker.identity), worker)
     _agree("services", requests.services.get(worker.service.name), worker.service)
     if len(worker.in_flight) > worker.slots:
         raise Violation(f"worker {worker.number} has {worker.slots} slots and {len(worker.in_flight)} requests")
+    _agree("whom something waits for", worker.identity in worker.service.awaited, bool(worker.awaited))
+    if worker.awaited and worker.takes_more:
+        raise Violation(
+            f"worker {worker.number} has a free slot, and {len(worker.awaited)} parts of gathers wait for it"
+        )
     struck = sum(bool(request.strikes) for request in worker.in_flight.values())
     _agree("struck requests", worker.struck, struck)
     if struck > 1:
@@ -120,7 +142,7 @@ def _check_bounds(core: Core) -> None:
     if requests.open_count > limits.requests or requests.held_bytes > limits.held_bytes + back:
         raise Violation(f"{requests.open_count} requests open, {requests.held_bytes} bytes held: over the bound")
     for client in requests._clients.values():
-        if not 0 < len(client.open) <= limits.requests_per_client:
+        if not 0 < len(client.open) <= limits.requests_per_client - client.parts:
             raise Violation(f"a client has {len(client.open)} requests open")
     if len(requests.quarantine) > limits.quarantined or requests.quarantine.bytes > limits.quarantined_bytes:
         raise Violation("too many quarantined requests are remembered")

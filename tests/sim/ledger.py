@@ -12,6 +12,7 @@ from hootbus.frames.message import Message
 from hootbus.frames.protocol import COMPARE, WORKER_SCHEMA, Command, ContentType, Flag
 from hootbus.workers.failure import error_of
 from sim.asks import EPSILON_S, Ask, Asks
+from sim.streams import Streamed
 from sim.violation import Violation
 
 # How late the broker's tick may be.
@@ -24,9 +25,11 @@ class Owed(msgspec.Struct, eq=False):
 
     due: float
     options: bool
-    partials: bool
     one_way: bool
     idempotent: bool
+    # If it takes PARTIALs.
+    streamed: Streamed | None
+    gather: bool
     hands: int = 0
     taken_back: int = 0
     # Of its sends: those that left, those whose worker said goodbye, and those whose worker may have had other reasons
@@ -65,6 +68,10 @@ class Ledger:
             self._asked(message, now)
         elif message.command is Command.REPLY:
             self._handed.get(identity, {}).pop(message.request_id, None)
+        elif message.command is Command.CREDIT:
+            owed = self._owed.get((identity, message.request_id))
+            if owed is not None and owed.streamed is not None:
+                owed.streamed.granted(message)
         elif message.command is Command.READY and (
             message.options is None or self._ready.get(identity) != message.request_id
         ):
@@ -109,9 +116,16 @@ class Ledger:
             timeout = _JUDGED_S
         before = self._owed.get(key)
         if before is None or one_way:
-            partials = options is not None and bool(options.flags & Flag.PARTIALS)
-            idempotent = options is not None and bool(options.flags & Flag.IDEMPOTENT)
-            self._owed[key] = Owed(now + timeout, options is not None, partials, one_way, idempotent)
+            flags = options.flags if options is not None else 0
+            streamed = Streamed(message) if flags & Flag.PARTIALS else None
+            self._owed[key] = Owed(
+                now + timeout,
+                options is not None,
+                one_way,
+                bool(flags & Flag.IDEMPOTENT),
+                streamed,
+                bool(flags & Flag.GATHER),
+            )
 
     def sent(self, message: Message, now: float) -> None:
         """What the core decided to send, when it did."""
@@ -123,13 +137,14 @@ class Ledger:
                 self._replied(identity, message, now)
             case Command.PARTIAL:
                 owed = self._owed.get((identity, message.request_id))
-                if owed is None or owed.one_way or not owed.partials:
+                if owed is None or owed.one_way or owed.streamed is None:
                     raise Violation(f"a PARTIAL for {identity[:4].hex()}, which asked for none: {message}")
+                owed.streamed.part(message)
             case Command.REQUEST:
                 self._hand(identity, message, now)
-            case Command.CANCEL:
+            case Command.CANCEL | Command.CREDIT:
                 if message.request_id not in self._handed.get(identity, {}):
-                    raise Violation(f"a CANCEL for a request that {identity[:4].hex()} does not have: {message}")
+                    raise Violation(f"{message} is of a request that {identity[:4].hex()} does not have")
             case Command.DISCONNECT:
                 self._forget(identity)
             case Command.HEARTBEAT:
@@ -149,6 +164,8 @@ class Ledger:
         if owed is None or owed.one_way:
             raise Violation(f"a REPLY for {identity[:4].hex()}, which is owed none: {message}")
         del self._owed[key]
+        if owed.streamed is not None:
+            owed.streamed.closed(message)
         error = error_of(message)
         self._judge_replay(key, owed, message, error, now)
         if isinstance(error, WorkerLost) and not owed.left and "the broker stopped" not in error.message:
@@ -214,6 +231,10 @@ class Ledger:
             raise Violation(f"{ask} is quarantined, and handed to {who}")
         self._judge_repeat(ask, key, now)
         owed.hands += 1
+        if owed.streamed is not None:
+            owed.streamed.handed(identity, message)
+        if owed.gather:
+            return
         most = self._limits.strikes + owed.excused if ask.idempotent else 1
         if owed.hands - owed.taken_back > most:
             raise Violation(f"{ask} is handed out {owed.hands - owed.taken_back} times")
@@ -238,6 +259,8 @@ class Ledger:
             owed = self._owed.get((ask.identity, ask.request_id))
             if owed is not None:
                 owed.taken_back += 1
+                if owed.streamed is not None:
+                    owed.streamed.taken_back(identity)
         if gone and message.command in (Command.HEARTBEAT, Command.CANCEL, Command.REQUEST):
             if handed:
                 self._unreachable[identity] = handed
@@ -264,5 +287,7 @@ class Ledger:
     def check_ended(self) -> None:
         """A broker that has drained owes nothing."""
         for (identity, request_id), owed in self._owed.items():
-            if not owed.one_way:
-                raise Violation(f"the broker ends and owes a reply for {self._asks.find(identity, request_id)}")
+            ask = self._asks.find(identity, request_id)
+            # A session's own question is nobody's, and of a client that has gone it is dropped.
+            if not owed.one_way and ask is not None:
+                raise Violation(f"the broker ends and owes a reply for {ask}")

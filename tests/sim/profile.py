@@ -83,7 +83,7 @@ def draw(random: Random) -> Profile:
         peer=PeerLimits(
             requests=random.choice((4, 20)) if tight else 100_000,
             request_bytes=random.choice((400, 5_000)) if tight else 1 << 20,
-            partials_unread=random.choice((2, 256)),
+            stream_window=random.choice((2, 256)),
             retries=random.choice((0, 2, 4)),
             # A little later than the broker's, whose word comes first if it comes.
             request_timeout_s=REQUEST_TIMEOUT_S + 1.0,

@@ -6,15 +6,19 @@ from typing import Final, TypeAlias
 import pytest
 
 from hootbus.bus.gate import Candidate, Gate
+from hootbus.bus.gathers import Gathers
 from hootbus.bus.outcomes import Outcomes
 from hootbus.bus.requests import Requests
 from hootbus.bus.roster import Roster
 from hootbus.bus.state import Phase, Queue, Request, Service, Worker
+from hootbus.bus.streams import Streams
 from hootbus.bus.versions import Version, Versions
+from hootbus.frames.errors import HootError, WorkerLost
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import Flag
 from hootbus.schemas import Registration
 from hootbus.workers.client_session import ClientSession, Pending
+from hootbus.workers.flow import Outflow
 from hootbus.workers.session import Effect, Outcome
 from hootbus.workers.worker_session import WorkerSession
 from sim.violation import Violation
@@ -76,7 +80,7 @@ def _undeliverable_requests_are_forgotten(patch: pytest.MonkeyPatch) -> None:
     def take_back(self: Requests, worker: Worker, message: Message) -> None:
         request = worker.in_flight.pop(message.request_id)
         if request.phase is Phase.HANDED:
-            self._close(request)
+            self.close(request)
 
     patch.setattr(Requests, "take_back", take_back)
 
@@ -97,13 +101,13 @@ def _no_quarantine(patch: pytest.MonkeyPatch) -> None:
 
 
 def _one_id_for_two_clients(patch: pytest.MonkeyPatch) -> None:
-    right = Requests._hand
+    right = Requests.hand
 
     def hand(self: Requests, request: Request, payload: Message, worker: Worker, now: float) -> None:
         self._new_id = lambda: request.request_id
         right(self, request, payload, worker, now)
 
-    patch.setattr(Requests, "_hand", hand)
+    patch.setattr(Requests, "hand", hand)
 
 
 def _one_way_requests_vanish(patch: pytest.MonkeyPatch) -> None:
@@ -158,7 +162,7 @@ def _cancels_nobody_hears_of(patch: pytest.MonkeyPatch) -> None:
         if request.phase is Phase.QUEUED:
             request.service.queue.discard(request)
             self.queued_count -= 1
-            self._close(request)
+            self.close(request)
             self.settle(request.service, now)
 
     patch.setattr(Requests, "cancel", cancel)
@@ -229,6 +233,44 @@ def _verdicts_are_for_whoever_is_first(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Gate, "leave", leave)
 
 
+def _producers_go_on_without_credit(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Outflow, "may_send", lambda self, ahead: True)
+
+
+def _credit_ends_at_the_broker(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Streams, "grant", lambda self, request, message: None)
+
+
+def _what_is_for_a_worker_waits_for_another_turn(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Gathers, "give", lambda self, worker, now: None)
+
+
+def _parts_go_down_with_their_worker(patch: pytest.MonkeyPatch) -> None:
+    right = Gathers.failed
+
+    def failed(self: Gathers, part: Request, error: HootError) -> None:
+        if not isinstance(error, WorkerLost):
+            right(self, part, error)
+
+    patch.setattr(Gathers, "failed", failed)
+
+
+def _a_gather_is_for_the_first_worker_twice(patch: pytest.MonkeyPatch) -> None:
+    right = Gathers.answered
+
+    def answered(self: Gathers, part: Request, message: Message, now: float) -> None:
+        assert part.gather is not None
+        first = next(iter(part.service.workers.values()), None)
+        part.addressee, mine = first or part.addressee, part.addressee
+        assert part.gather.parts is not None
+        assert part.addressee is not None
+        assert mine is not None
+        part.gather.parts[part.addressee.number] = part.gather.parts.pop(mine.number)
+        right(self, part, message, now)
+
+    patch.setattr(Gathers, "answered", answered)
+
+
 def _replays_somebody_elses(patch: pytest.MonkeyPatch) -> None:
     right = Outcomes.find
 
@@ -247,7 +289,7 @@ def _outcomes_are_forgotten(patch: pytest.MonkeyPatch) -> None:
 PLANTS: Final[dict[Plant, str]] = {
     _late_reply_frees_no_slot: "3 slots and 4 requests|all is quiet, and the core has",
     _retries_what_may_run_once: "is (handed out|not idempotent and was started) 2 times",
-    _hands_out_what_is_too_late: "after its deadline",
+    _hands_out_what_is_too_late: "after its deadline|no deadline is kept",
     _late_replies_are_outcomes_too: "outcome number 2",
     _undeliverable_requests_are_forgotten: "the broker is silent",
     _client_resends_everything: "is not idempotent and was started 2 times",
@@ -265,6 +307,11 @@ PLANTS: Final[dict[Plant, str]] = {
     _any_version_is_understood: "is started by",
     _who_waits_is_in: "is started by|AssertionError",
     _verdicts_are_for_whoever_is_first: "AssertionError",
+    _producers_go_on_without_credit: "of which [0-9]+ are granted",
+    _credit_ends_at_the_broker: "in peace",
+    _what_is_for_a_worker_waits_for_another_turn: "parts of gathers wait for it",
+    _parts_go_down_with_their_worker: "where a part is|whose part it is|the core's account",
+    _a_gather_is_for_the_first_worker_twice: "answer [0-9]+ to a gather|the core's account|KeyError",
     _replays_somebody_elses: "is replayed",
     _outcomes_are_forgotten: "is carried out again",
 }

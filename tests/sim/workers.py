@@ -11,7 +11,7 @@ from hootbus.frames.protocol import WORKER_SCHEMA, Command, ContentType, Flag
 from hootbus.schemas import Registration, write_registration
 from hootbus.workers.failure import error_body
 from hootbus.workers.link import LinkState
-from hootbus.workers.session import Abort, Body, Closed, Effect, Linked, Refused, Start, Waiting
+from hootbus.workers.session import Abort, Body, Closed, Effect, Linked, Refused, Resume, Start, Waiting
 from hootbus.workers.worker_session import WorkerSession
 from sim.asks import Ask
 from sim.clock import Action
@@ -32,6 +32,8 @@ class Job(msgspec.Struct, eq=False):
     ask: Ask
     parts: int | None
     given: int = 0
+    # Waits until its client takes more.
+    paused: bool = False
     over: bool = False
 
 
@@ -44,6 +46,7 @@ class Handlers:
         slots: int,
         finish: Callable[[bytes, Body | HootError], None],
         partial: Callable[[bytes, Body], None],
+        may_send: Callable[[bytes, int], bool] = lambda request_id, ahead: True,
         version: int = 0,
     ) -> None:
         self._version = version
@@ -52,14 +55,17 @@ class Handlers:
         self._slots = slots
         self._finish = finish
         self._partial = partial
+        self._may_send = may_send
         self._attach = not peer.plain
         self.jobs: dict[bytes, Job] = {}
 
     def start(self, message: Message) -> None:
         """A handler begins."""
         ask = self._world.asks.all[message.traceparent]
-        ask.started()
-        if ask.version and self._version and not go_together(ask.version, self._version):
+        ask.started(self._peer.name)
+        # What was garbled may have lost its options, and says no version then.
+        states = ask.version and self._version and not ask.garbled
+        if states and not go_together(ask.version, self._version):
             raise Violation(f"{ask} of version {ask.version} is started by {self._peer.name} of {self._version}")
         if message.request_id in self.jobs:
             raise Violation(f"{ask}: started under an id that runs already")
@@ -78,8 +84,18 @@ class Handlers:
     def abort(self, request_id: bytes) -> None:
         """Nobody waits any more: most handlers end soon, some do not care."""
         job = self.jobs[request_id]
-        if self._world.random.random() < 0.7:
+        if job.paused:
+            self._end(job, Cancelled("aborted while it waited"))
+        elif self._world.random.random() < 0.7:
             self._after(self._world.random.random() * 0.01, lambda: self._end(job, Cancelled("aborted")))
+
+    def resume(self, request_id: bytes, count: int) -> None:
+        """Its client takes more."""
+        job = self.jobs[request_id]
+        if count != 1 or not job.paused:
+            raise Violation(f"{job.ask}: {count} are to go on, and it waits: {job.paused}")
+        job.paused = False
+        self._give(job)
 
     def _later(self, job: Job) -> None:
         mean = self._world.profile.handler_s / (1 + (job.parts or 0))
@@ -94,6 +110,13 @@ class Handlers:
         if not job.parts:
             self._end(job)
             return
+        if self._may_send(job.request_id, 1):
+            self._give(job)
+        else:
+            job.paused = True
+
+    def _give(self, job: Job) -> None:
+        assert job.parts
         self._partial(job.request_id, Body(ContentType.RAW_BINARY, b"%b part %d" % (job.ask.token, job.given)))
         job.given += 1
         job.parts -= 1
@@ -135,7 +158,7 @@ class SimWorker(SessionPeer):
             now=world.clock.now,
             limits=world.profile.peer,
         )
-        self._handlers = Handlers(self, slots, self._finish, self._partial, version)
+        self._handlers = Handlers(self, slots, self._finish, self._partial, self.worker.may_send, version)
         self.begin(self.worker)
 
     @property
@@ -159,6 +182,8 @@ class SimWorker(SessionPeer):
             self._handlers.start(effect.message)
         elif isinstance(effect, Abort):
             self._handlers.abort(effect.request_id)
+        elif isinstance(effect, Resume):
+            self._handlers.resume(effect.request_id, effect.count)
         elif isinstance(effect, Closed):
             self.die(orderly=True)
         elif isinstance(effect, Refused):

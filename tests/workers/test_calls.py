@@ -28,7 +28,6 @@ from hootbus.workers import (
     UnknownService,
     Worker,
 )
-from hootbus.workers.limits import Limits
 
 AudioClip, AudioFeatures = standard.demo.AudioClip, standard.demo.AudioFeatures
 PATIENCE_S = 10.0
@@ -294,16 +293,6 @@ def test_leaving_an_async_stream_early_stops_the_generator(address: str, probe: 
         assert await asyncio.to_thread(probe.stopped.wait, PATIENCE_S)
 
     asyncio.run(main())
-
-
-def test_a_stream_that_nobody_reads_ends_with_overloaded(address: str, probe: Probe) -> None:
-    with Client(address, limits=Limits(partials_unread=8)) as client:
-        stream = client.stream("all/flood")
-        first = next(stream)
-        assert first.json() == 0
-        assert probe.stopped.wait(PATIENCE_S)
-        with pytest.raises(Overloaded, match="unread"):
-            list(stream)
 
 
 def test_a_one_way_request_is_carried_out(client: Client, probe: Probe) -> None:

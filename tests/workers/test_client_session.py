@@ -361,8 +361,8 @@ def test_the_items_of_a_stream_come_in_order_and_end_with_the_reply() -> None:
     world = World()
     world.link()
     world.ask(call(flags=Flag.PARTIALS))
-    assert world.hear(item(0)) == [Part(A, item(0), 1)]
-    assert world.hear(item(1)) == [Part(A, item(1), 2)]
+    assert world.hear(item(0)) == [Part(A, item(0))]
+    assert world.hear(item(1)) == [Part(A, item(1))]
     assert world.hear(item(1)) == []
     assert world.session.dropped[Dropped.REPEATED_PARTIAL] == 1
     assert world.hear(reply(partials=2)) == [Outcome(A, reply(partials=2))]
@@ -384,17 +384,6 @@ def test_an_item_that_is_missing_at_the_end_is_missed() -> None:
     world.ask(call(flags=Flag.PARTIALS))
     world.hear(item(0))
     assert shown(world.hear(reply(partials=2))) == [(A, "overloaded: partial 1 was lost")]
-
-
-def test_a_reader_that_does_not_keep_up_ends_its_stream() -> None:
-    world = World(Limits(partials_unread=2))
-    world.link()
-    world.ask(call(flags=Flag.PARTIALS))
-    world.hear(item(0))
-    world.hear(item(1))
-    world.session.took(A)
-    assert world.hear(item(2)) == [Part(A, item(2), 2)]
-    assert shown(world.hear(item(3))) == [(A, "overloaded: 2 items of the stream are unread"), cancel()]
 
 
 def test_a_stream_that_has_begun_is_not_begun_again() -> None:

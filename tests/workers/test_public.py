@@ -7,6 +7,7 @@ PROGRAMS = {
     "AsyncClient",
     "Client",
     "Event",
+    "Gathered",
     "Hello",
     "HelloAck",
     "Limits",

@@ -1,5 +1,7 @@
 """Whatever comes in whatever order: one outcome per request, none is forgotten, and nothing grows."""
 
+from collections import Counter
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -7,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from hootbus.frames.errors import ERRORS
 from hootbus.frames.message import Message
 from hootbus.frames.options import NO_OPTIONS, Options
-from hootbus.frames.protocol import Command, ContentType
+from hootbus.frames.protocol import Command, ContentType, Flag
 from hootbus.workers.client_session import ClientSession
 from hootbus.workers.limits import Limits
 from hootbus.workers.session import (
@@ -21,6 +23,7 @@ from hootbus.workers.session import (
     Outcome,
     Part,
     Received,
+    Resume,
     Send,
     Start,
     Ticked,
@@ -32,8 +35,9 @@ IDS = st.integers(0, 5).map(lambda value: bytes([value]) * 16)
 SECONDS = st.sampled_from([0.0, 0.01, 0.3, 1.0, 4.0])
 INSTANCES = st.sampled_from([b"one-" * 4, b"two-" * 4, b""])
 NUMBERS = st.sampled_from([0, *(error.number for error in ERRORS), 99])
-FLAGS = st.integers(0, 15)
-LIMITS = Limits(requests=4, request_bytes=1000, partials_unread=2)
+FLAGS = st.integers(0, 15) | st.integers(0, 127)
+CREDITS = st.integers(0, 5)
+LIMITS = Limits(requests=4, request_bytes=1000, stream_window=2)
 
 
 class Clock:
@@ -123,7 +127,7 @@ class AnyClient(RuleBasedStateMachine):
 
     @rule(request_id=IDS)
     def read(self, request_id: bytes) -> None:
-        self.session.took(request_id)
+        self.carry_out(self.session.took(request_id, self.clock.now))
 
     @rule(seconds=SECONDS)
     def wait(self, seconds: float) -> None:
@@ -162,6 +166,9 @@ class AnyWorker(RuleBasedStateMachine):
             limits=LIMITS,
         )
         self.running: dict[bytes, bool] = {}
+        self.streams: set[bytes] = set()
+        # How many times somebody waits for more to be taken, by request.
+        self.paused: Counter[bytes] = Counter()
         self.greeting = bytes(16)
 
     def carry_out(self, effects: list[Effect]) -> None:
@@ -169,15 +176,22 @@ class AnyWorker(RuleBasedStateMachine):
             if isinstance(effect, Start):
                 assert effect.message.request_id not in self.running
                 self.running[effect.message.request_id] = False
+                options = effect.message.options
+                if options is not None and options.flags & Flag.PARTIALS:
+                    self.streams.add(effect.message.request_id)
             elif isinstance(effect, Abort):
                 assert self.running[effect.request_id] is False, "aborted twice, or not running"
                 self.running[effect.request_id] = True
+                self.paused.pop(effect.request_id, None)
+            elif isinstance(effect, Resume):
+                assert 0 < effect.count <= self.paused[effect.request_id], "nobody waits for that"
+                self.paused[effect.request_id] -= effect.count
             elif isinstance(effect, Send) and effect.message.command is Command.READY:
                 self.greeting = effect.message.request_id
 
-    @rule(request_id=IDS, deadline_ms=st.sampled_from([0, 10, 5000]), flags=FLAGS)
-    def request(self, request_id: bytes, deadline_ms: int, flags: int) -> None:
-        options = Options(deadline_ms=deadline_ms, flags=flags)
+    @rule(request_id=IDS, deadline_ms=st.sampled_from([0, 10, 5000]), flags=FLAGS, credit=CREDITS)
+    def request(self, request_id: bytes, deadline_ms: int, flags: int, credit: int) -> None:
+        options = Options(deadline_ms=deadline_ms, flags=flags, credit=credit)
         message = Message((), Command.REQUEST, ContentType.JSON, request_id, b"s/m", body=b"{}", options=options)
         self.carry_out(self.session.handle(Received(message), self.clock.now))
 
@@ -200,13 +214,27 @@ class AnyWorker(RuleBasedStateMachine):
 
     @rule(request_id=IDS)
     def item(self, request_id: bytes) -> None:
-        if request_id in self.running:
+        if request_id in self.streams:
             self.carry_out(self.session.partial(request_id, Body(ContentType.JSON, b"1"), self.clock.now))
+
+    @rule(request_id=IDS, ahead=st.integers(1, 3))
+    def wait(self, request_id: bytes, ahead: int) -> None:
+        if request_id in self.running and not self.session.may_send(request_id, ahead):
+            assert not self.running[request_id], "who waits would not hear that nobody does"
+            self.paused[request_id] += 1
+
+    @rule(request_id=IDS, taken=CREDITS, credit=CREDITS)
+    def grant(self, request_id: bytes, taken: int, credit: int) -> None:
+        options = Options(sequence=taken, credit=credit)
+        message = Message((), Command.CREDIT, ContentType.EMPTY, request_id, options=options)
+        self.carry_out(self.session.handle(Received(message), self.clock.now))
 
     @rule(request_id=IDS)
     def finish(self, request_id: bytes) -> None:
         if request_id in self.running:
             del self.running[request_id]
+            self.streams.discard(request_id)
+            self.paused.pop(request_id, None)
             effects = self.session.finish(request_id, Body(ContentType.JSON, b"1"), self.clock.now)
             assert [type(effect) for effect in effects] in ([Send], [])
 

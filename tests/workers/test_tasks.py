@@ -28,7 +28,7 @@ class Finished:
     def partial(self, request_id: bytes, item: Body) -> None:
         raise AssertionError("no item was given")
 
-    def when_room(self, callback: Callable[[], None]) -> None:
+    def when_ready(self, request_id: bytes, ahead: int, callback: Callable[[], None]) -> None:
         raise AssertionError("no item was given")
 
 

@@ -52,11 +52,11 @@ class Options(TypedReader):
 
     @property
     def sequence(self) -> int:
-        """index of a partial reply"""
+        """index of a partial reply; of a CREDIT: how many were taken"""
 
     @property
     def credit(self) -> int:
-        """how many more partial replies the sender of this will take"""
+        """how many more partial replies the sender of this will take; of a gather's: whose it is"""
 
     @property
     def fingerprint(self) -> int:

@@ -23,9 +23,9 @@ class Options(Record):
     schemaId: int = 0
     """type id of the body's root struct; 0: not said"""
     sequence: int = 0
-    """index of a partial reply"""
+    """index of a partial reply; of a CREDIT: how many were taken"""
     credit: int = 0
-    """how many more partial replies the sender of this will take"""
+    """how many more partial replies the sender of this will take; of a gather's: whose it is"""
     fingerprint: int = 0
     """of a request: which version of its types the sender knows; 0: not said"""
 
