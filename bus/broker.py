@@ -243,8 +243,7 @@ class Broker:
         # At first without waiting: `drain` may have been called before there was a pipe to wake this.
         busy = changed = True
         while not self._stopped:
-            due = min(self._core.wake_at(), self._notifier.due, self._door.look_at)
-            wait_s = 0.0 if busy else max(0.0, due - time.monotonic())
+            wait_s = 0.0 if busy else self._idle_s()
             readable = {descriptor for descriptor, _ in poller.poll(math.ceil(wait_s * 1000))}
             changed = changed or monitor in readable
             if self._wake_reader in readable:
@@ -264,6 +263,11 @@ class Broker:
             if now >= self._door.look_at and self._door.look(now):
                 self._handle(DoorClosed())
             busy |= self._flush()
+
+    def _idle_s(self) -> float:
+        """How long there is nothing to do but to wait for a message."""
+        due = min(self._core.wake_at(), self._notifier.due, self._door.look_at)
+        return max(0.0, due - time.monotonic())
 
     def _receive(self) -> bool:
         """Takes in what has come, up to a batch; True if there may be more."""
@@ -294,7 +298,8 @@ class Broker:
                 more = True
         while self._asked:
             self._handle(self._asked.pop(0))
-        self._looks.answer(self._core, time.monotonic())
+        if self._looks.asked:
+            self._looks.answer(self._core, time.monotonic())
         if self._reload_asked:
             self._reload_asked = False
             self._reload()

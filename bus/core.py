@@ -105,8 +105,8 @@ class Core:
         times = [self._roster.wake_at()]
         if (expiry := self._requests.wake_at()) is not None:
             times.append(expiry)
-        if (unanswered := self._gate.wake_at()) is not None:
-            times.append(unanswered)
+        if self._gate.asked:
+            times.append(self._gate.wake_at())
         if self._drain_until is not None and not self._stopped:
             times.append(self._drain_until)
         return min(times)

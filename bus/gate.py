@@ -112,7 +112,7 @@ class Gate:
         self._candidates: dict[bytes, Candidate] = {}
         self._inquiries: dict[bytes, dict[tuple[Method, ...], Inquiry]] = {}
         # Who is to send a schema, and until when, in that order, by the ids of the requests.
-        self._asked: OrderedDict[bytes, tuple[float, Candidate]] = OrderedDict()
+        self.asked: OrderedDict[bytes, tuple[float, Candidate]] = OrderedDict()
         self._proofs: deque[Proof] = deque()
         self._questions: deque[Comparison] = deque()
         self._clients_turn = False
@@ -146,9 +146,9 @@ class Gate:
         """How many workers wait, by service."""
         return {name: sum(len(each.waiting) for each in found.values()) for name, found in self._inquiries.items()}
 
-    def wake_at(self) -> float | None:
-        """When `tick` next has something to do."""
-        return next(iter(self._asked.values()))[0] if self._asked else None
+    def wake_at(self) -> float:
+        """When `tick` next has something to do, while somebody is `asked`."""
+        return next(iter(self.asked.values()))[0]
 
     # Workers
 
@@ -174,7 +174,7 @@ class Gate:
     def replied(self, candidate: Candidate, message: Message, now: float) -> None:
         """A REPLY of a worker that waits: its schema, if it is the answer to our question."""
         inquiry = candidate.inquiry
-        if message.request_id != candidate.asked_id or self._asked.pop(candidate.asked_id, None) is None:
+        if message.request_id != candidate.asked_id or self.asked.pop(candidate.asked_id, None) is None:
             self._tally.drop(Dropped.REPLY_UNASKED, self._services.get(candidate.service))
             return
         size = len(message.body)
@@ -199,7 +199,7 @@ class Gate:
         was_first = inquiry.first is candidate
         del self._candidates[candidate.identity]
         del inquiry.waiting[candidate.identity]
-        self._asked.pop(candidate.asked_id, None)
+        self.asked.pop(candidate.asked_id, None)
         if was_first and inquiry.proof is not None:
             proof, inquiry.proof = inquiry.proof, None
             if proof in self._proofs:
@@ -219,7 +219,7 @@ class Gate:
     def _ask(self, candidate: Candidate, now: float) -> None:
         seconds = self._limits.schema_timeout_s
         candidate.asked_id = self._new_id()
-        self._asked[candidate.asked_id] = now + seconds, candidate
+        self.asked[candidate.asked_id] = now + seconds, candidate
         options = Options(max(1, int(seconds * 1000)))
         route, asked_id = candidate.route, candidate.asked_id
         question = Message(route, Command.REQUEST, ContentType.EMPTY, asked_id, WORKER_SCHEMA, options=options)
@@ -398,8 +398,8 @@ class Gate:
 
     def tick(self, now: float) -> None:
         """Refuses who has not sent its schema in time."""
-        while self._asked and next(iter(self._asked.values()))[0] <= now:
-            _, (_, candidate) = self._asked.popitem(last=False)
+        while self.asked and next(iter(self.asked.values()))[0] <= now:
+            _, (_, candidate) = self.asked.popitem(last=False)
             self._tally.schemas_unanswered += 1
             self._tally.reached["schema_timeout_s"] += 1
             seconds = self._limits.schema_timeout_s
@@ -418,7 +418,7 @@ class Gate:
                 self._workers_bytes -= len(inquiry.proof.claim.nodes)
         self._candidates.clear()
         self._inquiries.clear()
-        self._asked.clear()
+        self.asked.clear()
         self._proofs.clear()
         self._questions.clear()
         self._on_trial = None

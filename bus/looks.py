@@ -14,10 +14,13 @@ _ASKED_MAX: Final = 64
 
 
 class Looks:
-    """Those that were asked for. The loop takes them one after the other; those it cannot take are cancelled."""
+    """Those that were asked for. The loop takes them one after the other; those it cannot take are cancelled.
+
+    `asked` are those that wait, for the loop to see at a glance.
+    """
 
     def __init__(self) -> None:
-        self._asked: deque[Callable[[Core | None, float], None]] = deque()
+        self.asked: deque[Callable[[Core | None, float], None]] = deque()
         self._ending = threading.Lock()
         self._ended = False
 
@@ -33,20 +36,20 @@ class Looks:
             future.set_result(at(core, now))
 
         with self._ending:
-            if self._ended or len(self._asked) >= _ASKED_MAX:
+            if self._ended or len(self.asked) >= _ASKED_MAX:
                 future.cancel()
             else:
-                self._asked.append(look)
+                self.asked.append(look)
         return future
 
     def answer(self, core: Core, now: float) -> None:
         """On the loop: looks for all who have asked."""
-        while self._asked:
-            self._asked.popleft()(core, now)
+        while self.asked:
+            self.asked.popleft()(core, now)
 
     def end(self) -> None:
         """Nobody looks any more."""
         with self._ending:
             self._ended = True
-        while self._asked:
-            self._asked.popleft()(None, 0.0)
+        while self.asked:
+            self.asked.popleft()(None, 0.0)
