@@ -1,7 +1,7 @@
 # `make` alone explains. Everything happens in .venv; the machine's own Python is only asked to make that.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check lint types layers tests format baselines fuzz chaos longrun bench bench-peers clean
+.PHONY: help demo check lint types layers tests format baselines soak fuzz chaos longrun bench bench-peers clean
 
 help:
 	@echo "make demo     make .venv, install hootbus, run the main job: a broker, two workers, audio analysed in place"
@@ -9,7 +9,9 @@ help:
 	@echo "make lint | types | layers | tests    one of these steps alone"
 	@echo "make format   let ruff put the code into shape"
 	@echo "make baselines    count anew what a request and an event cost, for tests/gate to hold on to (three minutes)"
-	@echo "make fuzz     a million broken Cap'n Proto messages, read in every way (ten minutes; ARGS=\"--count 9999 --seed 1\")"
+	@echo "make soak     simulated storms on all processors until Ctrl-C (ARGS=\"--minutes 10\"); make check runs a few"
+	@echo "make fuzz     all that reads bytes, guided by coverage (SECONDS=60 for each), then a million broken Cap'n Proto"
+	@echo "              messages, read in every way (ten minutes; ARGS=\"--count 9999 --seed 1\")"
 	@echo "make chaos    real processes killed, hung and cut off at random, and every request accounted for (ARGS=\"--minutes 10 --seed 1\")"
 	@echo "make longrun    the broker's memory over ten million messages and ten thousand connections (five minutes; ARGS=\"--messages 9999\")"
 	@echo "make bench    measure hootbus beside its peers on this machine (ten minutes; ARGS=--quick for a first look)"
@@ -31,8 +33,13 @@ lint types layers tests format baselines:
 	@.ci/venv --dev
 	@.ci/check $@
 
+soak:
+	@.ci/venv --dev
+	@PYTHONPATH=tests .venv/bin/python -P -m sim.soak $(ARGS)
+
 fuzz:
 	@.ci/venv --dev
+	@PYTHONPATH=tests .venv/bin/python -P -m fuzz.cover --seconds $(or $(SECONDS),60)
 	@PYTHONPATH=tests .venv/bin/python -P -m conformance.capnp.fuzz $(ARGS)
 
 chaos:

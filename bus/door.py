@@ -64,10 +64,10 @@ class Doorkeeper:
     def __init__(self, move: Callable[[bool], None] | None, limit: int) -> None:
         self._move = move
         self._door = Door(limit)
-        # When `look` has something to do. An attribute, as it is asked for with every message.
-        self.look_at = math.inf if move is None else self._door.look_at
         # How many connections the kernel may keep at one socket.
         self.waiting = BACKLOG if move is None else self._door.waiting
+        # When `look` has something to do. An attribute, as it is asked several times for each request.
+        self.look_at = math.inf if move is None else self._door.look_at
 
     def look(self, now: float) -> bool:
         """Whether the door has just been closed."""
@@ -78,9 +78,9 @@ class Doorkeeper:
             _log.warning("cannot count open files (%s): with too many connections the broker ends", error.strerror)
             self.look_at = math.inf
             return False
-        moved = self._door.judge(descriptors, now)
+        is_moved = self._door.judge(descriptors, now)
         self.look_at = self._door.look_at
-        if not moved:
+        if not is_moved:
             return False
         self._move(self._door.open)
         if self._door.open:

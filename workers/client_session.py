@@ -100,7 +100,7 @@ class Pending:
         self.call = call
         self.size = size
         self.deadline = deadline
-        self.waiting: list[Pending] = []
+        self.waiting: dict[bytes, Pending] = {}
 
     @property
     def idempotent(self) -> bool:
@@ -302,7 +302,7 @@ class ClientSession:
         if error is None:
             if pending.version is not None:
                 return self._agreed(pending, now)
-            return self._end(pending, self._gap_before(pending, message) or message)
+            return self._end(pending, self._gap_before(pending, message) or self._torn(pending, message) or message)
         if (
             isinstance(error, SchemaMismatch)
             and error.details == UNKNOWN_VERSION
@@ -469,7 +469,7 @@ class ClientSession:
         version = call.service, call.fingerprint
         question = self._questions.get(version)
         if question is not None:
-            question.waiting.append(pending)
+            question.waiting[call.request_id] = pending
             return []
         assert call.comparison is not None, "who states a version can show it"
         timeout = self._limits.comparison_timeout_s
@@ -484,7 +484,7 @@ class ClientSession:
         # Of no size: the bound on bytes is for what callers ask.
         question = Pending(asked, 0, now + timeout)
         question.version = version
-        question.waiting.append(pending)
+        question.waiting[call.request_id] = pending
         self._questions[version] = self._pending[asked.request_id] = question
         self._deadlines.set(asked.request_id, question.deadline)
         return self._send(question, now)
@@ -496,9 +496,8 @@ class ClientSession:
             self._understood.clear()
         self._understood[question.version] = now + self._limits.understood_s
         effects = self._end(question, None)
-        for pending in question.waiting:
-            if pending.stage is _HELD and self._pending.get(pending.call.request_id) is pending:
-                effects += self._send(pending, now)
+        for pending in question.waiting.values():
+            effects += self._send(pending, now)
         return effects
 
     def _gap_before(self, pending: Pending, message: Message) -> Overloaded | None:
@@ -509,6 +508,15 @@ class ClientSession:
         if sequence <= pending.inflow.arrived:
             return None
         return Overloaded(f"partial {pending.inflow.arrived} was lost")
+
+    @staticmethod
+    def _torn(pending: Pending, message: Message) -> WorkerLost | None:
+        """The error if the closing REPLY ends another stream than the one that has begun to arrive."""
+        sequence = message.options.sequence if message.options is not None else 0
+        if pending.inflow is None or sequence >= pending.inflow.arrived:
+            return None
+        # The broker had another worker begin anew, and what that one gave is shorter.
+        return WorkerLost(f"{pending.inflow.arrived} items came, and the worker that ended the stream gave {sequence}")
 
     def _too_late(self, pending: Pending) -> HootError:
         if pending.version is not None:
@@ -537,17 +545,19 @@ class ClientSession:
         self._deadlines.discard(request_id, pending.deadline)
         if pending.stage is _PAUSED:
             self._pauses.discard(request_id, pending.paused_until)
+        elif pending.stage is _COMPARED:
+            # What is asked and given up again and again would else pile up there until the answer comes.
+            del self._questions[pending.call.service, pending.call.fingerprint].waiting[request_id]
         if pending.inflow is not None and pending.inflow.look_at is not None:
             self._looks.discard(request_id, pending.inflow.look_at)
         if pending.version is None:
             return [Outcome(request_id, result)]
         del self._questions[pending.version]
         effects: list[Effect] = []
-        for waiting in pending.waiting:
-            if waiting.stage is _COMPARED:
-                waiting.stage = _HELD
-                if isinstance(result, HootError) and waiting.call.request_id in self._pending:
-                    effects += self._end(waiting, result)
+        for waiting in pending.waiting.values():
+            waiting.stage = _HELD
+            if isinstance(result, HootError):
+                effects += self._end(waiting, result)
         return effects
 
     def _drop(self, reason: Dropped) -> list[Effect]:

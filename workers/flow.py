@@ -6,11 +6,12 @@ message here.
 """
 
 from collections import deque
+from typing import Final
 
 from hootbus.frames.options import U32_MAX
 
 # Between one look at a quiet stream and the next the time doubles, up to so many times the first.
-_PATIENCE: int = 64
+_PATIENCE: Final = 64
 
 
 class Inflow:

@@ -1,6 +1,6 @@
 """What a gather gives: one worker's answer, which is a reply or an error."""
 
-from typing import Any
+from typing import Any, Final
 
 from hootbus.frames.errors import BadFrame, HootError
 from hootbus.frames.message import Message
@@ -9,7 +9,7 @@ from hootbus.workers.content import Reply
 from hootbus.workers.failure import error_of
 
 # As a plain number: `&` with an enum costs more than all else that is done with a flag.
-_PLAIN: int = Flag.PLAIN.value
+_PLAIN: Final[int] = Flag.PLAIN.value
 
 
 class Gathered(Reply, eq=False, gc=True):

@@ -1,9 +1,11 @@
 """The one place where tests look inside the core: its indexes and counts, held against what they count."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 from hootbus.bus.comparisons import Comparison
 from hootbus.bus.core import Core
+from hootbus.bus.gate import Proof
 from hootbus.bus.lazyheap import LazyHeap
 from hootbus.bus.requests import Requests
 from hootbus.bus.state import Phase, Request, Service, Worker
@@ -39,54 +41,89 @@ def check(core: Core) -> None:
     dialled = sum(worker.dialled for worker in workers.values())
     assert len(requests.services) <= core.limits.services + dialled
     assert len(workers) <= core.limits.workers + dialled
-    _check_memories(requests, core)
+    check_memories(core)
 
 
-def _check_memories(requests: Requests, core: Core) -> None:
-    outcomes, quarantine, limits = requests.outcomes, requests.quarantine, core.limits
-    assert len(outcomes) <= limits.outcomes
-    kept = [outcome.reply.size for outcome in outcomes._kept.values()]
-    assert outcomes.bytes == sum(kept) <= limits.outcome_bytes
+def agree(what: str, account: object, counted: object) -> None:
+    """Asserts that the core's account of something is what it is; says which is not."""
+    if account != counted:
+        raise AssertionError(f"the core's account of {what} says {account}, and it is {counted}")
+
+
+def within(what: str, count: float, bound: float) -> None:
+    """Asserts that there is no more of something than there may be."""
+    if count > bound:
+        raise AssertionError(f"{what}: {count}, and at most {bound} are allowed")
+
+
+def check_memories(core: Core) -> None:
+    """Asserts the same of outcomes and requests that are remembered when nobody has them open."""
+    outcomes, quarantine, limits = core._requests.outcomes, core._requests.quarantine, core.limits
+    within("outcomes that are remembered", len(outcomes), limits.outcomes)
+    agree("bytes of outcomes", outcomes.bytes, sum(outcome.reply.size for outcome in outcomes._kept.values()))
+    within("bytes of outcomes", outcomes.bytes, limits.outcome_bytes)
     isolated = quarantine.all()
-    assert len(isolated) <= limits.quarantined
-    assert quarantine._by_key == {each.key: each for each in isolated}
-    assert [quarantine.find(each.id) for each in isolated] == isolated
-    assert quarantine.bytes == sum(each.size for each in isolated if each.message is not None)
-    assert quarantine.bytes <= limits.quarantined_bytes
+    within("quarantined requests", len(isolated), limits.quarantined)
+    agree("quarantined requests", quarantine._by_key, {each.key: each for each in isolated})
+    agree("the names of quarantined requests", [quarantine.find(each.id) for each in isolated], isolated)
+    held = sum(each.size for each in isolated if each.message is not None)
+    agree("bytes of quarantined requests", quarantine.bytes, held)
+    within("bytes of quarantined requests", held, limits.quarantined_bytes)
+    within("clients that are told of the end", len(core._clients), limits.clients)
 
 
 def check_gate(core: Core) -> None:
     """Asserts the same of who waits, what is to be judged, and what is spoken."""
-    gate, workers = core._gate, core._roster.workers
+    gate, workers, limits = core._gate, core._roster.workers, core.limits
     inquiries = [inquiry for found in gate._inquiries.values() for inquiry in found.values()]
-    assert all(found for found in gate._inquiries.values())
+    agree("services without an inquiry", [name for name, found in gate._inquiries.items() if not found], [])
     waiting = [candidate for inquiry in inquiries for candidate in inquiry.waiting.values()]
-    assert gate._candidates == {candidate.identity: candidate for candidate in waiting}
-    assert not gate._candidates.keys() & workers.keys()
-    assert len(gate) <= core.limits.pending_workers
+    agree("who waits at the gate", gate._candidates, {candidate.identity: candidate for candidate in waiting})
+    agree("who waits at the gate and is in", gate._candidates.keys() & workers.keys(), set())
+    within("workers at the gate", len(gate), limits.pending_workers)
     proofs = [inquiry.proof for inquiry in inquiries if inquiry.proof is not None]
-    assert {id(proof) for proof in proofs} <= {id(case) for case in (*gate._proofs, gate._on_trial)}
-    asked = [inquiry.first for inquiry in inquiries if inquiry.proof is None]
-    assert {asked_id: each for asked_id, (_, each) in gate._asked.items()} == {each.asked_id: each for each in asked}
+    cases = [*gate._proofs, *([gate._on_trial] if gate._on_trial is not None else [])]
+    agree("proofs that are never judged", [proof.service for proof in proofs if not _is_among(proof, cases)], [])
+    agree(
+        "proofs that nobody waits for",
+        [proof.service for proof in gate._proofs if proof.inquiry.proof is not proof],
+        [],
+    )
+    asked = {inquiry.first.asked_id: inquiry.first for inquiry in inquiries if inquiry.proof is None}
+    agree("who is asked for a schema", {asked_id: each for asked_id, (_, each) in gate._asked.items()}, asked)
+    moments = [until for until, _ in gate._asked.values()]
+    agree("the order in which patience ends", moments, sorted(moments))
     compared = [*gate._questions]
     on_trial = gate._on_trial
     if isinstance(on_trial, Comparison) and on_trial in gate._comparisons:
         compared.append(on_trial)
-    assert {*gate._comparisons} == {*compared}
-    assert len(gate._comparisons) == len(compared) <= core.limits.comparisons
+    agree("comparisons", {*gate._comparisons}, {*compared})
+    agree("how many comparisons there are", len(gate._comparisons), len(compared))
+    within("comparisons", len(compared), limits.comparisons)
     of_clients = Counter(comparison.client for comparison in compared)
-    assert max(of_clients.values(), default=0) <= core.limits.comparisons_per_client
-    assert gate._comparisons._by_client.keys() == of_clients.keys()
+    within("comparisons of one client", max(of_clients.values(), default=0), limits.comparisons_per_client)
+    agree("clients with comparisons", gate._comparisons._by_client.keys(), of_clients.keys())
     held = sum(len(comparison.claim.nodes) for comparison in compared)
-    assert gate._comparisons.bytes == held <= core.limits.held_schema_bytes // 2
+    agree("bytes of comparisons", gate._comparisons.bytes, held)
+    within("bytes of comparisons", held, limits.held_schema_bytes // 2)
     spoken = {id(worker.speaks): worker.speaks for worker in workers.values() if worker.speaks is not None}
     kept = [version for service in core._requests.services.values() for version in service.versions]
-    assert spoken.keys() == {id(version) for version in kept}
+    agree("versions", {id(version) for version in kept}, spoken.keys())
     for version in kept:
-        assert version.workers == sum(worker.speaks is version for worker in workers.values())
+        agree("who speaks a version", version.workers, sum(worker.speaks is version for worker in workers.values()))
+    for service in core._requests.services.values():
+        within("versions of one service", len(service.versions), limits.versions_per_service)
+        for spoken_there in service.versions._spoken.values():
+            within("compared versions of one method", len(spoken_there.compared), limits.compared_versions)
     nodes = [each.nodes for each in kept] + [proof.claim.nodes for proof in proofs]
     nodes += [comparison.claim.nodes for comparison in compared]
-    assert gate.held_bytes == sum(map(len, nodes)) <= core.limits.held_schema_bytes
+    agree("bytes of schemas", gate.held_bytes, sum(map(len, nodes)))
+    within("bytes of schemas", gate.held_bytes, limits.held_schema_bytes)
+    within("bytes of one schema", max(map(len, nodes), default=0), limits.schema_bytes)
+
+
+def _is_among(proof: Proof, cases: Iterable[Proof | Comparison]) -> bool:
+    return any(proof is case for case in cases)
 
 
 def _check_request(request: Request, requests: Requests, workers: dict[bytes, Worker]) -> None:

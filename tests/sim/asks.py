@@ -15,6 +15,7 @@ from hootbus.frames.errors import (
     Overloaded,
     Quarantined,
     SchemaMismatch,
+    UnknownMethod,
     UnknownService,
     UnsupportedContentType,
     WorkerLost,
@@ -26,6 +27,10 @@ from sim.violation import Violation
 
 # Rounding to whole milliseconds, on either side.
 EPSILON_S = 0.0025
+# Services that nobody offers.
+NOBODYS = (b"nobody", b"nowhere")
+# What rogues say; their identities follow.
+FORGED = b"forged by "
 _EXPECTED = (
     BrokerStopping,
     Cancelled,
@@ -34,12 +39,13 @@ _EXPECTED = (
     Overloaded,
     Quarantined,
     SchemaMismatch,
+    UnknownMethod,
     UnknownService,
     UnsupportedContentType,
     WorkerLost,
 )
 # From one worker, or instead of its answer.
-_ANSWERED = (HandlerFailed, Overloaded, UnsupportedContentType, WorkerLost, Cancelled, DeadlineExceeded)
+_ANSWERED = (UnknownMethod, HandlerFailed, Overloaded, UnsupportedContentType, WorkerLost, Cancelled, DeadlineExceeded)
 # Errors that say that nothing was done.
 _UNTOUCHED = (BrokerStopping, Overloaded, SchemaMismatch, UnknownService)
 
@@ -69,6 +75,8 @@ class Ask(msgspec.Struct, eq=False, kw_only=True):
     # Of a plain client: the addresses in front, to come back unchanged.
     addresses: tuple[bytes, ...] = ()
     starts: int = 0
+    # The workers that it was handed to; each of them may answer it, with whatever it likes.
+    handed_to: set[bytes] = msgspec.field(default_factory=set)
     # Of a gather: by whom, and who has answered.
     starters: set[str] = msgspec.field(default_factory=set)
     answered: set[int] = msgspec.field(default_factory=set)
@@ -133,7 +141,7 @@ class Ask(msgspec.Struct, eq=False, kw_only=True):
             raise Violation(f"{self}: a part after its outcome")
         if self.gather:
             self._judge_answer(message)
-        elif bytes(message.body) != b"%b part %d" % (self.token, self.parts):
+        elif not self._is_forged(message) and bytes(message.body) != b"%b part %d" % (self.token, self.parts):
             raise Violation(f"{self}: part {self.parts} is {bytes(message.body)!r}")
         self.parts += 1
 
@@ -144,7 +152,7 @@ class Ask(msgspec.Struct, eq=False, kw_only=True):
         if number in self.answered and not self.copies:
             raise Violation(f"{self}: {answer.worker} answers twice")
         self.answered.add(number)
-        if answer.error is None and bytes(answer.raw) != b"%b done" % self.token:
+        if answer.error is None and not self._is_forged(message) and bytes(answer.raw) != b"%b done" % self.token:
             raise Violation(f"{self}: somebody else's answer, {bytes(answer.raw)!r}")
         if answer.error is not None and not isinstance(answer.error, _ANSWERED):
             raise Violation(f"{self}: an answer nobody should see, {answer.error}")
@@ -167,6 +175,8 @@ class Ask(msgspec.Struct, eq=False, kw_only=True):
             if message.command is not (Command.HEARTBEAT if self.ping else Command.REPLY):
                 raise Violation(f"{self}: answered with {message}")
             return
+        if self._is_forged(message) or (self.service in NOBODYS and self._is_pong(message)):
+            return
         if self.gather:
             if message.content_type is not ContentType.EMPTY or not self.parts:
                 raise Violation(f"{self}: a gather of {self.parts} answers ends with {message}")
@@ -174,6 +184,15 @@ class Ask(msgspec.Struct, eq=False, kw_only=True):
             raise Violation(f"{self}: somebody else's reply, {bytes(message.body)!r}")
         if self.stream and message.options is not None and message.options.sequence != self.parts:
             raise Violation(f"{self}: {self.parts} parts of {message.options.sequence}")
+
+    def _is_pong(self, message: Message) -> bool:
+        """Whether the broker says that it is there, in place of a service that is not."""
+        return message.content_type is ContentType.CAPNPROTO and self.request_id in bytes(message.body)
+
+    def _is_forged(self, message: Message) -> bool:
+        """Whether a rogue says this, that was handed the request: then it may say what it likes."""
+        body = bytes(message.body)
+        return body.startswith(FORGED) and body.removeprefix(FORGED) in self.handed_to
 
     def _judge_error(self, error: HootError, now: float) -> None:
         unjudged = self.version and isinstance(error, BadBody) and "cannot be judged" in error.message
@@ -187,14 +206,15 @@ class Ask(msgspec.Struct, eq=False, kw_only=True):
             raise Violation(f"{self}: cancelled, though nobody did: {error}")
         if isinstance(error, UnsupportedContentType) and not self.attachments and not self.plain:
             raise Violation(f"{self}: {error}")
-        if isinstance(error, UnknownService) and self.flags & Flag.WAIT and not self.garbled:
+        if isinstance(error, UnknownService) and self.flags & Flag.WAIT and not (self.garbled or self.house):
             raise Violation(f"{self}: it asked to wait, and got {error}")
         if isinstance(error, SchemaMismatch) and not self.version:
             raise Violation(f"{self}: it states no types, and got {error}")
         due = self.asked_at + (self.timeout if self.timeout is not None else 0.0)
         if isinstance(error, DeadlineExceeded) and now < due - EPSILON_S:
             raise Violation(f"{self}: too early by {due - now:.4f} s: {error}")
-        once = not (self.idempotent or self.stream or self.copies)
+        # What a standing connection lost, as no real one does, a client takes for never sent when the broker ends.
+        once = not (self.idempotent or self.stream or self.copies or self.silent)
         if isinstance(error, _UNTOUCHED) and self.starts and once:
             raise Violation(f"{self}: started, and yet {error}")
 

@@ -1,27 +1,43 @@
 """The broker's process: the real core in a shell without sockets, with a ledger beside it."""
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from bus_world.inspect import agree, kept
 from hootbus.bus.core import Core
 from hootbus.bus.effects import Judge, Note, Publish, Send, Stop
-from hootbus.bus.inputs import ConnectionLost, Drain, Input, Judged, Malformed, Received, Ticked, Undeliverable
+from hootbus.bus.inputs import (
+    ConnectionLost,
+    Drain,
+    Input,
+    Judged,
+    Malformed,
+    Received,
+    ServiceConnected,
+    ServiceDisconnected,
+    Ticked,
+    Undeliverable,
+)
 from hootbus.bus.judgement import Case, Finding, Verdict
 from hootbus.frames.buffer import Frames
 from hootbus.frames.malformed import MalformedMessage
 from hootbus.frames.message import Message, parse, serialize
 from hootbus.frames.protocol import Command
-from hootbus.schemas import read_registration
+from hootbus.schemas import BodyError, Registration, read_registration
 from sim.clock import Alarm
 from sim.indexes import check_core
 from sim.ledger import Ledger
 from sim.network import Line, brief
 from sim.versions import judge
 from sim.violation import Violation
+from sim.workers import DialledService
 
 if TYPE_CHECKING:
     from sim.world import World
 
+# The broker's own steps after which it is its turn, at the latest.
+_CHECKED_AFTER: Final = 16
 _GOODBYE_S: Final = 0.3
 _JUDGING_S: Final = 0.3
 # Of judgements in a storm.
@@ -47,12 +63,29 @@ class SimBroker:
         )
         self.ledger = Ledger(limits, world.asks, lambda identity: not identity[0])
         self._touched = True
+        self._touches = 0
         self._outgoing: list[Message] = []
         self._flush_due = self._flushing = self._stopping = False
         self._alarm = Alarm(clock, world.lateness, self._tick)
         self._alarm.set(self.core.wake_at())
         network.broker_takes = self._take
-        network.broker_noticed = lambda: self._handle(ConnectionLost())
+        network.broker_noticed = self._noticed
+        network.broker_dialled = self._dialled
+
+    def _noticed(self, line: Line) -> None:
+        if line.dialled:
+            self.ledger.gone(line.identity)
+            self._handle(ServiceDisconnected(line.identity))
+        else:
+            self._handle(ConnectionLost())
+
+    def _dialled(self, line: Line) -> None:
+        peer = line.peer
+        assert isinstance(peer, DialledService)
+        if self.core.state == "serving":
+            self.ledger.dialled(line.identity, peer.slots)
+        self._handle(ServiceConnected(line.identity, peer.service.decode(), peer.slots))
+        self.ledger.offers(line.identity, peer.service)
 
     def _take(self, line: Line, frames: Frames) -> None:
         try:
@@ -62,11 +95,12 @@ class SimBroker:
             self.ledger.malformed(error)
             self._handle(Malformed(error))
             return
-        slots = 1
+        registration = Registration(worker_id=b"", name="", slots=1)
         if message.command is Command.READY and len(message.body):
-            slots = read_registration(message.body).slots
+            with suppress(BodyError):
+                registration = read_registration(message.body)
         self.world.note(self.name, lambda: f"<- {line.identity[:4].hex()} {brief(message)}")
-        self.ledger.received(message, slots, self.world.clock.now)
+        self.ledger.received(message, registration, self.world.clock.now)
         self._handle(Received(message))
 
     def _tick(self) -> None:
@@ -146,6 +180,7 @@ class SimBroker:
         if self._stopping:
             self._stopping = False
             self.world.network.broker_ends(_GOODBYE_S)
+            self.world.broker_ended()
 
     def _send(self, message: Message) -> None:
         identity, now = message.route[0], self.world.clock.now
@@ -172,13 +207,19 @@ class SimBroker:
         if not self._flushing:
             self._flush()
 
+    def knows(self, identity: bytes) -> bool:
+        """Whether this is a worker of its own."""
+        return self.alive and identity in self.core._roster.workers
+
     def check(self) -> None:
-        """After each step."""
-        if not self.alive:
+        """After each step; all of it only now and then, as it takes longer than what it checks."""
+        if not self.alive or not self._touched or self.world.clock.behind:
             return
-        self.ledger.check(self.world.clock.now)
-        if self._touched:
-            self._touched = False
+        self._touched = False
+        self._touches += 1
+        if self.world.looks_closely() or self._touches > _CHECKED_AFTER:
+            self._touches = 0
+            self.ledger.check(self.world.clock.now)
             check_core(self.core, self.world.clock.now)
 
     @property
@@ -192,7 +233,13 @@ class SimBroker:
 
     def check_idle(self) -> None:
         """When everything has settled nothing may be left."""
-        requests, workers = self.core._requests, self.core._roster.workers.values()
+        core = self.core
+        requests, workers = core._requests, core._roster.workers.values()
         left = {worker.number: [wire_id.hex() for wire_id in worker.in_flight] for worker in workers}
-        if self.busy or requests._clients or requests.held_bytes or requests._orphans:
+        if self.busy:
             raise Violation(f"all is quiet, and the core has {requests.open_count} open, in flight {left}")
+        remembered = kept(core)
+        there = {"workers": len(workers), "services": len({worker.service.name for worker in workers})}
+        agree("what is kept while all is quiet", remembered, dict.fromkeys(remembered, 0) | there)
+        agree("who is going while all is quiet", [worker.number for worker in workers if worker.going], [])
+        check_core(core, self.world.clock.now)

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bus_world.inspect import agree
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import Command, ContentType
 from hootbus.workers.client_session import ClientSession
@@ -12,6 +13,7 @@ from hootbus.workers.session import Call, Closed, Effect, Linked, Outcome, Part,
 from sim.asks import Ask
 from sim.network import Line, brief
 from sim.peers import Peer, SessionPeer
+from sim.tables import check_client, check_client_idle
 from sim.versions import TYPE, comparison, fingerprint
 from sim.violation import Violation
 
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 class SimClient(SessionPeer):
     """A client of ours and the callers behind it."""
 
-    def __init__(self, world: "World", name: str) -> None:
-        super().__init__(world, name, b"C" + world.new_bytes(15))
+    def __init__(self, world: "World", name: str, identity: bytes = b"") -> None:
+        super().__init__(world, name, identity or b"C" + world.new_bytes(15))
         self.limits = world.profile.peer
         self.asks: dict[bytes, Ask] = {}
         self.unread: dict[bytes, int] = {}
@@ -137,14 +139,13 @@ class SimClient(SessionPeer):
             self.carry_out(self.client.took(request_id, self.world.clock.now))
 
     def check(self) -> None:
-        if len(self.client) != len(self.asks):
-            raise Violation(f"{self.name} has {len(self.client)} requests, and {len(self.asks)} without an outcome")
-        if len(self.client) > self.limits.requests:
-            raise Violation(f"{self.name} has {len(self.client)} requests, more than it may")
-        if len(self.client) > 1 and self.client.pending_bytes > self.limits.request_bytes:
-            raise Violation(f"{self.name} has {self.client.pending_bytes} bytes, more than it may")
-        if self.client.timer_entries > 4 * len(self.client) + 130:
-            raise Violation(f"{self.name} keeps {self.client.timer_entries} timers for {len(self.client)} requests")
+        agree(f"requests of {self.name}", len(self.client), len(self.asks))
+        if self.world.looks_closely():
+            check_client(self.client, self.limits)
+
+    def check_idle(self) -> None:
+        """When everything has settled."""
+        check_client_idle(self.client)
 
 
 class PlainClient(Peer):
@@ -152,7 +153,7 @@ class PlainClient(Peer):
 
     plain = True
 
-    def __init__(self, world: "World", name: str) -> None:
+    def __init__(self, world: "World", name: str, identity: bytes = b"") -> None:
         super().__init__(world, name, b"")
         self.linked = False
         self._asks: dict[bytes, Ask] = {}
@@ -181,6 +182,11 @@ class PlainClient(Peer):
         self._forget()
         super().line_broke(line)
 
+    def close(self) -> None:
+        """It says goodbye, and wants nothing more."""
+        self.send(Message((), Command.DISCONNECT, ContentType.EMPTY, self.world.new_bytes(16)))
+        self.die(orderly=True)
+
     def die(self, orderly: bool = False) -> None:
         self._forget()
         super().die(orderly)
@@ -188,6 +194,12 @@ class PlainClient(Peer):
     def _forget(self) -> None:
         for ask in self._asks.values():
             ask.forgotten = ask.forgotten or not ask.settled
+
+    def check_idle(self) -> None:
+        """Its callers have all they are owed, or will never get it."""
+        for ask in self._asks.values():
+            if not ask.settled and not ask.silent:
+                raise Violation(f"all is quiet, and {ask} has no outcome")
 
     def received(self, message: Message) -> None:
         ask = self._asks.get(message.request_id)

@@ -13,6 +13,8 @@ class Clock:
     def __init__(self) -> None:
         self.now = 1000.0
         self.steps = 0
+        # How long everything has slept.
+        self.slept = 0.0
         self._heap: list[tuple[float, int, Action]] = []
         self._set = 0
 
@@ -25,17 +27,27 @@ class Clock:
         """Runs the action so many seconds from now."""
         self.at(self.now + delay, action)
 
+    def sleep(self, seconds: float) -> None:
+        """Time passes, and nobody is awake: all that was due in it happens right after it."""
+        self.now += seconds
+        self.slept += seconds
+
+    @property
+    def behind(self) -> bool:
+        """Whether something that was due before now is yet to happen."""
+        return bool(self._heap) and self._heap[0][0] < self.now
+
     def run(self, until: float, then: Action, enough: Callable[[], bool] = lambda: False) -> None:
         """Runs what is due up to that moment, and `then` after each step; stops early once it is `enough`."""
         heap = self._heap
         while heap and heap[0][0] <= until and not enough():
             moment, _, action = heapq.heappop(heap)
-            self.now = moment
+            self.now = max(self.now, moment)
             self.steps += 1
             action()
             then()
         if not enough():
-            self.now = until
+            self.now = max(self.now, until)
 
 
 class Alarm:

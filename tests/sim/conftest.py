@@ -7,4 +7,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Known to `pytest tests/sim ...`; runs of all tests use the defaults."""
     group = parser.getgroup("sim", "the simulator")
     group.addoption("--sim-seed", type=int, default=None, help="run the world of this seed alone, and show its trace")
-    group.addoption("--sim-seeds", default="0:300", help="run the worlds of the seeds from FIRST to LAST (exclusive)")
+    group.addoption("--sim-seeds", default=None, help="run the worlds of the seeds from FIRST to LAST (exclusive)")

@@ -10,8 +10,9 @@ from hootbus.frames.errors import HandlerFailed, HootError, Quarantined, WorkerL
 from hootbus.frames.malformed import MalformedMessage
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import COMPARE, WORKER_SCHEMA, Command, ContentType, Flag
+from hootbus.schemas import Registration
 from hootbus.workers.failure import error_of
-from sim.asks import EPSILON_S, Ask, Asks
+from sim.asks import EPSILON_S, NOBODYS, Ask, Asks
 from sim.streams import Streamed
 from sim.violation import Violation
 
@@ -30,6 +31,8 @@ class Owed(msgspec.Struct, eq=False):
     # If it takes PARTIALs.
     streamed: Streamed | None
     gather: bool
+    # Not a request, but the question whether a version is understood.
+    compares: bool = False
     hands: int = 0
     taken_back: int = 0
     # Of its sends: those that left, those whose worker said goodbye, and those whose worker may have had other reasons
@@ -54,6 +57,8 @@ class Ledger:
         # Of registered workers: the id of their READY, their slots, and what they owe replies for.
         self._ready: dict[bytes, bytes] = {}
         self._slots: dict[bytes, int] = {}
+        # The service each of them is for, and the frames that it says it takes: none is all.
+        self._offers: dict[bytes, tuple[bytes, frozenset[bytes]]] = {}
         # Who was told that it is in; until then it gets nothing but the question for its schema.
         self._welcome: set[bytes] = set()
         self._handed: dict[bytes, dict[bytes, Message]] = {}
@@ -61,7 +66,7 @@ class Ledger:
         # Of workers whose connection is gone, whose own goodbye may still come.
         self._unreachable: dict[bytes, dict[bytes, Message]] = {}
 
-    def received(self, message: Message, slots: int, now: float) -> None:
+    def received(self, message: Message, registration: Registration, now: float) -> None:
         """Before the core sees it."""
         identity = message.route[0]
         if message.command is Command.REQUEST:
@@ -75,26 +80,55 @@ class Ledger:
         elif message.command is Command.READY and (
             message.options is None or self._ready.get(identity) != message.request_id
         ):
-            # What is under way to it may still leave, to nobody who knows of it.
-            for owed in self._owed_by(self._handed.get(identity, {})):
-                owed.left += owed.left < owed.hands - owed.taken_back
-            self._draining.discard(identity)
-            self._unreachable.pop(identity, None)
-            self._ready[identity] = message.request_id
-            self._welcome.discard(identity)
-            self._slots[identity] = slots
-            self._handed[identity] = {}
+            self._begins(identity, message.request_id, registration.slots)
+            frames = [message.service + b"/" + method.name.encode() for method in registration.methods]
+            self._offers[identity] = message.service, frozenset(frames)
         elif message.command is Command.DISCONNECT and message.options and message.options.deadline_ms:
             self._draining.add(identity)
             for owed in self._owed_by(self._handed.get(identity, {})):
                 owed.excused += 1
+        elif message.command is Command.DISCONNECT and message.options and message.options.status:
+            # Its own obituary, or that by who looked after it.
+            self.gone(identity)
         elif message.command is Command.DISCONNECT:
             for owed in self._owed_by(self._handed.get(identity, {})):
                 owed.parted += 1
                 owed.excused += 1
-            for owed in self._owed_by(self._unreachable.pop(identity, {})):
+            for owed in self._owed_by(self._unreachable.get(identity, {})):
                 owed.excused += 1
-            self._forget(identity)
+            self.gone(identity)
+            self._asks_no_more(identity)
+
+    def _asks_no_more(self, identity: bytes) -> None:
+        """A client is gone, which is told nothing of what it had compared."""
+        for key in [key for key, owed in self._owed.items() if owed.compares and key[0] == identity]:
+            del self._owed[key]
+
+    def dialled(self, identity: bytes, slots: int) -> None:
+        """The broker has connected to a service, and may say goodbye to an earlier connection of it first."""
+        self._begins(identity, b"", slots)
+        self._offers.pop(identity, None)
+
+    def offers(self, identity: bytes, service: bytes) -> None:
+        """What such a service offers: whatever it is asked."""
+        if identity in self._ready:
+            self._offers[identity] = service, frozenset()
+
+    def gone(self, identity: bytes) -> None:
+        """That connection is gone, or another worker has died."""
+        if self._handed.get(identity):
+            self._unreachable[identity] = self._handed[identity]
+        self._forget(identity)
+
+    def _begins(self, identity: bytes, ready_id: bytes, slots: int) -> None:
+        # What is under way to it may still leave, to nobody who knows of it.
+        for owed in self._owed_by(self._handed.get(identity, {}) | self._unreachable.pop(identity, {})):
+            owed.left += owed.left < owed.hands - owed.taken_back
+        self._draining.discard(identity)
+        self._ready[identity] = ready_id
+        self._welcome.discard(identity)
+        self._slots[identity] = slots
+        self._handed[identity] = {}
 
     def _owed_by(self, handed: dict[bytes, Message]) -> list[Owed]:
         asks = [self._asks.all[message.traceparent] for message in handed.values()]
@@ -125,6 +159,7 @@ class Ledger:
                 bool(flags & Flag.IDEMPOTENT),
                 streamed,
                 bool(flags & Flag.GATHER),
+                message.service == COMPARE,
             )
 
     def sent(self, message: Message, now: float) -> None:
@@ -146,7 +181,8 @@ class Ledger:
                 if message.request_id not in self._handed.get(identity, {}):
                     raise Violation(f"{message} is of a request that {identity[:4].hex()} does not have")
             case Command.DISCONNECT:
-                self._forget(identity)
+                # Its own goodbye may still come.
+                self.gone(identity)
             case Command.HEARTBEAT:
                 if message.request_id == self._ready.get(identity):
                     self._welcome.add(identity)
@@ -168,19 +204,38 @@ class Ledger:
             owed.streamed.closed(message)
         error = error_of(message)
         self._judge_replay(key, owed, message, error, now)
-        if isinstance(error, WorkerLost) and not owed.left and "the broker stopped" not in error.message:
+        stopped = isinstance(error, WorkerLost) and "the broker stopped" in error.message
+        if isinstance(error, WorkerLost) and not owed.left and not stopped:
             raise Violation(f"{self._asks.find(*key)} is lost with a worker, and never left for any")
+        if isinstance(error, WorkerLost) and not stopped and (who := self._who_has(*key)):
+            raise Violation(
+                f"{self._asks.find(*key)} is lost with a worker, and {who.hex()[:8]}, which has it, is there"
+            )
         if isinstance(error, Quarantined):
             deaths = owed.left - owed.parted
             if key not in self._quarantined and deaths < self._limits.strikes:
                 raise Violation(f"{self._asks.find(*key)} is quarantined, and was at {deaths} deaths")
             self._quarantined.add(key)
 
+    def _who_has(self, identity: bytes, request_id: bytes) -> bytes:
+        """Who was handed this request and has neither answered nor given a reason to be let go."""
+        ask = self._asks.find(identity, request_id)
+        for who, handed in self._handed.items():
+            if who not in self._draining and any(each.traceparent == (ask and ask.token) for each in handed.values()):
+                return who
+        return b""
+
     def _judge_replay(
         self, key: tuple[bytes, bytes], owed: Owed, message: Message, error: HootError | None, now: float
     ) -> None:
         """What the broker cannot have of its own for a request that no worker has had, it must have told before."""
-        if (error is not None and not isinstance(error, HandlerFailed)) or message.service.startswith(b"hoot."):
+        if error is not None and not isinstance(error, HandlerFailed):
+            return
+        if message.service.startswith(b"hoot.") or message.service in NOBODYS or owed.gather:
+            # Its own words.
+            return
+        if owed.gather:
+            # Its end is the broker's own, and none of its workers may ever have had it.
             return
         if owed.hands:
             self._told[key] = now, message
@@ -197,7 +252,7 @@ class Ledger:
         if before is None or not ask.idempotent or ask.one_way or now >= at + self._limits.outcome_age_s:
             return
         # Where few are kept it may have been forgotten; streams and plain workers' replies never are.
-        many = self._limits.outcomes > len(self._told)
+        many = self._limits.outcomes > len(self._told) and self._limits.outcome_bytes > 1 << 16
         if many and before.options is not None and not before.options.sequence:
             raise Violation(f"{ask} was told its outcome, and is carried out again")
 
@@ -215,6 +270,7 @@ class Ledger:
         if message.request_id in handed:
             raise Violation(f"a second REQUEST under the same id for {who}: {message}")
         handed[message.request_id] = message
+        self._asks.all[message.traceparent].handed_to.add(identity)
         if len(handed) > self._slots[identity]:
             raise Violation(f"{who} has {self._slots[identity]} slots and owes {len(handed)} replies")
         ask = self._asks.all[message.traceparent]
@@ -222,12 +278,15 @@ class Ledger:
         owed = self._owed.get(key)
         if owed is None:
             raise Violation(f"{ask} is handed to {who} after its client was answered")
+        if not owed.gather:
+            self._check_method(identity, message)
         if now > owed.due:
             raise Violation(f"{ask} is handed to {who} {now - owed.due:.4f} s after its deadline")
         options = message.options
         if options is not None and not 0 < options.deadline_ms / 1000 <= owed.due - now + EPSILON_S:
             raise Violation(f"{ask} is handed with {options.deadline_ms} ms, and has {owed.due - now:.4f} s")
-        if key in self._quarantined:
+        # A broker that remembers few forgets others.
+        if key in self._quarantined and self._limits.quarantined > 1:
             raise Violation(f"{ask} is quarantined, and handed to {who}")
         self._judge_repeat(ask, key, now)
         owed.hands += 1
@@ -238,6 +297,16 @@ class Ledger:
         most = self._limits.strikes + owed.excused if ask.idempotent else 1
         if owed.hands - owed.taken_back > most:
             raise Violation(f"{ask} is handed out {owed.hands - owed.taken_back} times")
+
+    def _check_method(self, identity: bytes, message: Message) -> None:
+        service, frames = self._offers.get(identity, (b"", None))
+        if not frames or message.service in frames:
+            return
+        for other, (name, theirs) in self._offers.items():
+            is_in = (other in self._welcome or self._plain(other)) and other not in self._draining
+            if is_in and name == service and (not theirs or message.service in theirs):
+                who = identity[:4].hex()
+                raise Violation(f"{message.service!r} is handed to {who}, which does not have it; another has")
 
     def left(self, message: Message) -> None:
         """The socket took it."""
@@ -261,10 +330,10 @@ class Ledger:
                 owed.taken_back += 1
                 if owed.streamed is not None:
                     owed.streamed.taken_back(identity)
-        if gone and message.command in (Command.HEARTBEAT, Command.CANCEL, Command.REQUEST):
-            if handed:
-                self._unreachable[identity] = handed
-            self._forget(identity)
+        if gone:
+            self._asks_no_more(identity)
+        if gone and message.command in (Command.HEARTBEAT, Command.CANCEL, Command.CREDIT, Command.REQUEST):
+            self.gone(identity)
         elif message.command is Command.HEARTBEAT and message.request_id == self._ready.get(identity):
             # It was not told that it is in, so it is not.
             for owed in self._owed_by(handed):
@@ -274,6 +343,7 @@ class Ledger:
     def _forget(self, identity: bytes) -> None:
         self._ready.pop(identity, None)
         self._slots.pop(identity, None)
+        self._offers.pop(identity, None)
         self._welcome.discard(identity)
         self._handed.pop(identity, None)
 

@@ -11,7 +11,7 @@ from hootbus.frames.message import Message, parse
 from hootbus.frames.protocol import SIGNATURE, Command
 from sim.asks import Asks
 from sim.clock import Clock
-from sim.profile import NOTICED_S, Profile
+from sim.profile import LATENCY_MAX_S, NOTICED_S, Profile
 
 
 class End(Protocol):
@@ -27,9 +27,12 @@ class End(Protocol):
 class Line:
     """One connection, from its handshake to its end. What is under way when it is cut is lost."""
 
-    def __init__(self, identity: bytes, peer: End) -> None:
+    def __init__(self, identity: bytes, peer: End, latency_s: float, dialled: bool = False) -> None:
         self.identity = identity
         self.peer = peer
+        self.latency_s = latency_s
+        # The broker's own, to a service that waits for it.
+        self.dialled = dialled
         self.cut = False
         # The broker's pipe to this peer refuses messages until then.
         self.full_until = 0.0
@@ -51,7 +54,8 @@ class Network:
         self.apart: set[str] = set()
         self.stormy = True
         self.broker_takes: Callable[[Line, Frames], None] | None = None
-        self.broker_noticed: Callable[[], None] | None = None
+        self.broker_noticed: Callable[[Line], None] | None = None
+        self.broker_dialled: Callable[[Line], None] | None = None
 
     # Connections
 
@@ -65,8 +69,15 @@ class Network:
         if old is not None:
             # The broker's end of the broken connection gives way to the new one (ROUTER_HANDOVER).
             self.cut(old)
-            self._clock.after(self._random.random() * 0.01, self._tell_broker)
+            self._clock.after(self._random.random() * 0.01, partial(self._tell_broker, old))
+        if line.dialled and self.broker_dialled is not None:
+            self.broker_dialled(line)
         return True
+
+    def new_line(self, identity: bytes, peer: End, dialled: bool = False) -> Line:
+        """A connection that is yet to be made. Some are much slower than others."""
+        latency_s = self._profile.latency_s * self._random.choice((0.2, 1.0, 1.0, 5.0))
+        return Line(identity, peer, latency_s, dialled)
 
     def cut(self, line: Line, at_once: bool = False) -> None:
         """Breaks it. Either end notices by itself, sometime."""
@@ -84,7 +95,7 @@ class Network:
 
     def broker_ends(self, linger: float) -> None:
         """The broker's process is gone; with `linger` what it has sent still arrives."""
-        self.broker_takes = self.broker_noticed = None
+        self.broker_takes = self.broker_noticed = self.broker_dialled = None
         self.routes.clear()
         for line in list(self.lines):
             self._clock.after(linger, partial(self.cut, line, self._random.random() < 0.7))
@@ -92,11 +103,11 @@ class Network:
     def _broker_notices(self, line: Line) -> None:
         if self.routes.get(line.identity) is line:
             del self.routes[line.identity]
-            self._tell_broker()
+            self._tell_broker(line)
 
-    def _tell_broker(self) -> None:
-        if self.broker_noticed is not None:
-            self.broker_noticed()
+    def _tell_broker(self, line: Line) -> None:
+        if self.broker_noticed is not None and not (line.dialled and line.identity in self.routes):
+            self.broker_noticed(line)
 
     # Messages
 
@@ -110,7 +121,7 @@ class Network:
 
     def _carry(self, line: Line, frames: Frames, last: float, arrive: Callable[[Line, Frames], None]) -> float:
         random, profile = self._random, self._profile
-        moment = max(last, self._clock.now + random.expovariate(1 / profile.latency_s))
+        moment = max(last, self._clock.now + min(random.expovariate(1 / line.latency_s), LATENCY_MAX_S))
         copies = 1
         if self.stormy and profile.hostile:
             if random.random() < profile.lost:
@@ -124,7 +135,7 @@ class Network:
                 self._copied(line, frames)
             if random.random() < profile.overtaken:
                 # It comes later than what is sent after it.
-                late = moment + random.random() * 20 * profile.latency_s
+                late = moment + random.random() * 20 * line.latency_s
                 self._clock.at(late, lambda: arrive(line, frames))
                 return last
         for _ in range(copies):

@@ -23,6 +23,8 @@ class Peer:
     """A process with one socket. It connects by itself, again and again; what it cannot send waits in `outbox`."""
 
     plain = False
+    # Whether the broker connects to it.
+    dialled = False
 
     def __init__(self, world: "World", name: str, identity: bytes) -> None:
         self.world = world
@@ -74,10 +76,10 @@ class Peer:
     def _connect(self) -> None:
         if not self.alive or self.line is not None:
             return
-        if self.plain:
+        if self.plain and not self.dialled:
             # A socket without a routing id of its own gets another one for each connection.
             self.identity = b"\0" + self.world.new_bytes(4)
-        line = Line(self.identity, self)
+        line = self.world.network.new_line(self.identity, self, self.dialled)
         if not self.world.network.connect(line):
             self.world.clock.after(0.02 + self.world.random.random() * 0.2, self._connect)
             return
@@ -179,6 +181,7 @@ class SessionPeer(Peer):
                 self.effect(effect)
         if self.alive:
             self._alarm.set(self.session.wake_at())
+            self.check()
 
     def sending(self, message: Message) -> None:
         """The session sends."""

@@ -12,6 +12,8 @@ REQUEST_TIMEOUT_S: Final = 6.0
 LINGER_S: Final = 1.0
 # Between the last message and the moment a broken connection is noticed.
 NOTICED_S: Final = 1.5
+# Of one message: two of them are less than what makes a worker lost, with the heartbeat's interval.
+LATENCY_MAX_S: Final = 0.4
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +34,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     services: int
     workers: int
     plain_workers: float
+    dialled: float
+    rogues: int
     asks_per_s: float
     # Whether svc0 takes what nobody else does.
     default_service: bool
@@ -46,6 +50,8 @@ def draw(random: Random) -> Profile:
     hostile = random.random() < 0.4
     tight = random.random() < 0.5
     storm_s = random.choice((2.0, 3.0, 6.0))
+    services, workers = random.randint(1, 3), random.randint(1, 5)
+    places = max(services, workers)
     return Profile(
         hostile=hostile,
         lost=random.choice((0, 0.01, 0.05)) if hostile else 0.0,
@@ -57,9 +63,11 @@ def draw(random: Random) -> Profile:
         latency_s=random.choice((0.0005, 0.005, 0.05)),
         clients=random.randint(1, 3),
         plain_clients=random.randint(0, 1),
-        services=random.randint(1, 3),
-        workers=random.randint(1, 5),
+        services=services,
+        workers=workers,
         plain_workers=random.choice((0.0, 0.3)),
+        dialled=random.choice((0.0, 0.0, 0.2)),
+        rogues=random.choice((0, 0, 1, 2)),
         asks_per_s=random.choice((5.0, 15.0, 40.0)) * 2.0 / storm_s,
         default_service=random.random() < 0.2,
         poisonous=random.choice((0.0, 0.03)),
@@ -70,14 +78,28 @@ def draw(random: Random) -> Profile:
             queue_messages=random.choice((1, 4, 50)) if tight else 10_000,
             queue_bytes=random.choice((100, 2_000)) if tight else 1 << 20,
             held_bytes=random.choice((300, 4_000)) if tight else 1 << 20,
+            # As many as come in peace, and little more.
+            services=services + 1 if tight else 10_000,
+            workers=places + random.randint(0, 1) if tight else 10_000,
+            slots_per_worker=5,
+            quarantined=random.choice((1, 1_000)),
+            pending_workers=random.choice((2, 1_000)),
+            comparisons=random.choice((1, 3, 1_000)),
+            comparisons_per_client=random.choice((1, 16)),
+            versions_per_service=random.choice((1, 2, 16)),
+            compared_versions=random.choice((1, 256)),
+            schema_bytes=100,
+            held_schema_bytes=random.choice((60, 1 << 20)),
             request_timeout_s=REQUEST_TIMEOUT_S,
             drain_timeout_s=random.choice((0.3, 2.0)),
-            lost_after_s=random.choice((1.5, 2.5, 60.0)),
+            lost_after_s=random.choice((2.0, 2.5, 60.0)),
             suspect_after_s=random.choice((1.2, 2.0)),
             linger_s=LINGER_S,
             schema_timeout_s=1.0,
-            # Not drawn, so that the stories of the seeds stay what they were.
             outcomes=5 if tight else 10_000,
+            outcome_bytes=random.choice((60, 1 << 20)),
+            quarantined_bytes=random.choice((60, 1 << 20)),
+            clients=random.choice((1, 10_000)),
             outcome_age_s=storm_s / 4,
         ),
         peer=PeerLimits(

@@ -5,27 +5,30 @@ from typing import Final, TypeAlias
 
 import pytest
 
+from hootbus.bus.core import _COMMANDS, _INPUTS, Core
 from hootbus.bus.gate import Candidate, Gate
 from hootbus.bus.gathers import Gathers
+from hootbus.bus.inputs import ServiceDisconnected
 from hootbus.bus.outcomes import Outcomes
 from hootbus.bus.requests import Requests
 from hootbus.bus.roster import Roster
 from hootbus.bus.state import Phase, Queue, Request, Service, Worker
 from hootbus.bus.streams import Streams
 from hootbus.bus.versions import Version, Versions
+from hootbus.frames.deadlines import Deadlines
 from hootbus.frames.errors import HootError, WorkerLost
 from hootbus.frames.message import Message
-from hootbus.frames.protocol import Flag
+from hootbus.frames.protocol import Command, Flag
 from hootbus.schemas import Registration
 from hootbus.workers.client_session import ClientSession, Pending
 from hootbus.workers.flow import Outflow
 from hootbus.workers.session import Effect, Outcome
 from hootbus.workers.worker_session import WorkerSession
 from sim.violation import Violation
-from sim.world import World
+from sim.world import play
 
 Plant: TypeAlias = Callable[[pytest.MonkeyPatch], None]
-_SEEDS: Final = 500
+_SEEDS: Final = 600
 
 
 def _late_reply_frees_no_slot(patch: pytest.MonkeyPatch) -> None:
@@ -58,10 +61,7 @@ def _hands_out_what_is_too_late(patch: pytest.MonkeyPatch) -> None:
     right = Requests.dispatch
 
     def dispatch(self: Requests, service: Service, now: float) -> None:
-        for request in service.queue.values():
-            if request.deadline <= now:
-                request.deadline = now + 0.001
-        right(self, service, now)
+        right(self, service, now - 0.5)
 
     patch.setattr(Requests, "dispatch", dispatch)
 
@@ -286,13 +286,143 @@ def _outcomes_are_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Outcomes, "keep", lambda self, target, reply, now: None)
 
 
+# What brokers of this kind have had before (the Majordomo pattern's, most of all).
+
+
+def _who_is_busy_is_dead(patch: pytest.MonkeyPatch) -> None:
+    right = Roster.tick
+
+    def tick(self: Roster, now: float) -> None:
+        right(self, now)
+        for worker in list(self.workers.values()):
+            if len(worker.in_flight) == worker.slots and now - worker.seen_at > 0.5:
+                self.part(worker, "has not said a word for half a second", now, died=True)
+
+    patch.setattr(Roster, "tick", tick)
+
+
+def _what_a_dead_worker_had_waits_for_its_deadline(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Requests, "lost", lambda self, worker, now, died: self.settle(worker.service, now))
+
+
+def _nobody_behind_a_living_worker_is_dead(patch: pytest.MonkeyPatch) -> None:
+    right = Roster.tick
+
+    def tick(self: Roster, now: float) -> None:
+        workers = iter(list(self.workers.values()))
+        for worker in workers:
+            if now - worker.seen_at <= worker.lost_after_s:
+                break
+        hidden = [(worker, worker.seen_at) for worker in workers]
+        for worker, _ in hidden:
+            worker.seen_at = now
+        right(self, now)
+        for worker, seen_at in hidden:
+            worker.seen_at = seen_at
+
+    patch.setattr(Roster, "tick", tick)
+
+
+def _a_worker_is_put_back_under_another_service(patch: pytest.MonkeyPatch) -> None:
+    right = Service.offer
+    services: list[Service] = []
+
+    def offer(self: Service, worker: Worker) -> None:
+        if self.workers and self not in services:
+            services.append(self)
+        other = next((each for each in services if each.name > self.name and each.sole is None), self)
+        right(other, worker)
+
+    patch.setattr(Service, "offer", offer)
+
+
+def _what_a_peer_says_is_taken_for_granted(patch: pytest.MonkeyPatch) -> None:
+    right = Requests.complete
+
+    def complete(self: Requests, worker: Worker, message: Message, now: float) -> None:
+        assert message.request_id in worker.in_flight, "a worker answers what it has"
+        right(self, worker, message, now)
+
+    patch.setattr(Requests, "complete", complete)
+
+
+def _a_request_is_anybodys_to_cancel(patch: pytest.MonkeyPatch) -> None:
+    right = Core._on_cancel
+
+    def on_cancel(self: Core, message: Message, now: float) -> None:
+        for client in list(self._requests._clients.values()):
+            if message.request_id in client.open:
+                message = message.__replace__(route=(client.identity,))
+        right(self, message, now)
+
+    patch.setitem(_COMMANDS, Command.CANCEL, on_cancel)
+
+
+def _a_reply_is_anybodys_to_send(patch: pytest.MonkeyPatch) -> None:
+    right = Core._on_reply
+
+    def on_reply(self: Core, message: Message, now: float) -> None:
+        for worker in self._roster.workers.values():
+            if message.request_id in worker.in_flight:
+                message = message.__replace__(route=(worker.identity,))
+        right(self, message, now)
+
+    patch.setitem(_COMMANDS, Command.REPLY, on_reply)
+
+
+def _parts_go_to_who_wants_none(patch: pytest.MonkeyPatch) -> None:
+    right = Streams.pass_partial
+
+    def pass_partial(self: Streams, worker: Worker, message: Message) -> None:
+        request = worker.in_flight.get(message.request_id)
+        if request is not None and request.extended:
+            request.flags |= Flag.PARTIALS
+        right(self, worker, message)
+
+    patch.setattr(Streams, "pass_partial", pass_partial)
+
+
+def _after_a_long_sleep_one_deadline_is_seen_to(patch: pytest.MonkeyPatch) -> None:
+    right = Deadlines.due
+
+    def due(self: Deadlines[object], now: float) -> list[object]:
+        found = right(self, now)
+        for key in found[3:]:
+            self.set(key, now)
+        return found[:3]
+
+    patch.setattr(Deadlines, "due", due)
+
+
+def _queues_take_one_more(patch: pytest.MonkeyPatch) -> None:
+    right = Queue.__len__
+    patch.setattr(Queue, "__len__", lambda self: max(0, right(self) - 1))
+
+
+def _who_leaves_gets_more_work(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Worker, "takes_more", property(lambda self: len(self.in_flight) < self.slots and not self.stalled))
+
+
+def _any_worker_gets_any_method(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Service, "exchange", lambda self, worker, frame, struck: worker)
+
+
+def _a_service_that_comes_back_has_its_old_work(patch: pytest.MonkeyPatch) -> None:
+    def disconnected(self: Core, event: ServiceDisconnected, now: float) -> None:
+        worker = self._roster.workers.get(event.identity)
+        if worker is not None and not worker.in_flight:
+            self._roster.part(worker, "its connection is gone", now, died=True)
+
+    patch.setitem(_INPUTS, ServiceDisconnected, disconnected)
+
+
 PLANTS: Final[dict[Plant, str]] = {
     _late_reply_frees_no_slot: "3 slots and 4 requests|all is quiet, and the core has",
     _retries_what_may_run_once: "is (handed out|not idempotent and was started) 2 times",
-    _hands_out_what_is_too_late: "after its deadline|no deadline is kept",
+    _hands_out_what_is_too_late: "after its deadline|is handed with .* ms, and has",
     _late_replies_are_outcomes_too: "outcome number 2",
-    _undeliverable_requests_are_forgotten: "the broker is silent",
-    _client_resends_everything: "is not idempotent and was started 2 times",
+    _undeliverable_requests_are_forgotten: "the broker (is silent|ends and owes)|the core's account of open",
+    _client_resends_everything: "is not idempotent and was started 2 times|started, and yet",
     _no_quarantine: "handed out 3 times",
     _one_id_for_two_clients: "under the same id",
     _one_way_requests_vanish: "the core's account|with a worker that is gone",
@@ -305,8 +435,21 @@ PLANTS: Final[dict[Plant, str]] = {
     _more_handlers_than_slots: "handlers in",
     _versions_are_not_looked_at_again: "is started by",
     _any_version_is_understood: "is started by",
-    _who_waits_is_in: "is started by|AssertionError",
-    _verdicts_are_for_whoever_is_first: "AssertionError",
+    _who_waits_is_in: "is started by|the core's account of (versions|bytes of schemas)|started 2 times",
+    _verdicts_are_for_whoever_is_first: "(who is asked for a schema|proofs)",
+    _who_is_busy_is_dead: "is lost with a worker, and .*, which has it, is there",
+    _what_a_dead_worker_had_waits_for_its_deadline: "is with a worker that is gone",
+    _nobody_behind_a_living_worker_is_dead: "was silent for .* s, and is kept",
+    _a_worker_is_put_back_under_another_service: "the core's account of free workers",
+    _what_a_peer_says_is_taken_for_granted: "a worker answers what it has",
+    _a_request_is_anybodys_to_cancel: "cancelled, though nobody did",
+    _a_reply_is_anybodys_to_send: "somebody else's reply|slots and owes",
+    _parts_go_to_who_wants_none: "which asked for none",
+    _after_a_long_sleep_one_deadline_is_seen_to: "a request's deadline says False|deadlines of|wants to",
+    _queues_take_one_more: "the core's account of (a queue|queues)|requests that wait",
+    _who_leaves_gets_more_work: "the core's account of free workers|wait for .* while",
+    _any_worker_gets_any_method: "which does not have it; another has",
+    _a_service_that_comes_back_has_its_old_work: "which is no worker|the broker is silent",
     _producers_go_on_without_credit: "of which [0-9]+ are granted",
     _credit_ends_at_the_broker: "in peace",
     _what_is_for_a_worker_waits_for_another_turn: "parts of gathers wait for it",
@@ -317,9 +460,22 @@ PLANTS: Final[dict[Plant, str]] = {
 }
 
 
-def _run_many() -> None:
-    for seed in range(_SEEDS):
-        World(seed).run()
+# Where a bug that few worlds find is looked for first. What no longer finds it there finds it later.
+LIKELY: Final[dict[Plant, int]] = {
+    _goodbyes_are_strikes: 104,
+    _struck_requests_share_a_worker: 130,
+    _workers_that_know_nothing_get_work: 35,
+    _gaps_in_streams_go_unseen: 47,
+    _verdicts_are_for_whoever_is_first: 99,
+    _nobody_behind_a_living_worker_is_dead: 49,
+    _a_service_that_comes_back_has_its_old_work: 121,
+    _replays_somebody_elses: 148,
+}
+
+
+def _run_many(likely: int) -> None:
+    for seed in (likely, *range(_SEEDS)):
+        play(seed)
 
 
 @pytest.mark.interpreted
@@ -327,4 +483,4 @@ def _run_many() -> None:
 def test_a_planted_bug_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
     with pytest.raises(Violation, match=PLANTS[plant]):
-        _run_many()
+        _run_many(LIKELY.get(plant, 0))

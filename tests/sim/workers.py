@@ -5,17 +5,28 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from hootbus.frames.errors import BadBody, Cancelled, HandlerFailed, HootError, Overloaded, SchemaMismatch
+from bus_world.inspect import agree
+from hootbus.frames.errors import (
+    BadBody,
+    Cancelled,
+    HandlerFailed,
+    HootError,
+    Overloaded,
+    SchemaMismatch,
+    UnknownMethod,
+)
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import WORKER_SCHEMA, Command, ContentType, Flag
-from hootbus.schemas import Registration, write_registration
+from hootbus.schemas import Method, Registration, write_registration
 from hootbus.workers.failure import error_body
 from hootbus.workers.link import LinkState
 from hootbus.workers.session import Abort, Body, Closed, Effect, Linked, Refused, Resume, Start, Waiting
 from hootbus.workers.worker_session import WorkerSession
 from sim.asks import Ask
 from sim.clock import Action
+from sim.network import Line
 from sim.peers import Peer, SessionPeer
+from sim.tables import check_worker
 from sim.versions import LIE, go_together, method, nodes
 from sim.violation import Violation
 
@@ -23,6 +34,9 @@ if TYPE_CHECKING:
     from sim.world import World
 
 _LONGEST_S: Final = 2.0
+# Longer than any request's time.
+_STUCK_S: Final = 8.0
+_METHODS: Final = ((), (), ("do",), ("do", "old"), ("old",))
 
 
 class Job(msgspec.Struct, eq=False):
@@ -58,23 +72,29 @@ class Handlers:
         self._may_send = may_send
         self._attach = not peer.plain
         self.jobs: dict[bytes, Job] = {}
+        # The service frames that are taken; none: all.
+        self.frames: frozenset[bytes] = frozenset()
 
     def start(self, message: Message) -> None:
         """A handler begins."""
         ask = self._world.asks.all[message.traceparent]
         ask.started(self._peer.name)
-        # What was garbled may have lost its options, and says no version then.
-        states = ask.version and self._version and not ask.garbled
-        if states and not go_together(ask.version, self._version):
+        # What came garbled may have lost what it said of its types.
+        judged = ask.version and self._version and not ask.garbled
+        if judged and not go_together(ask.version, self._version):
             raise Violation(f"{ask} of version {ask.version} is started by {self._peer.name} of {self._version}")
         if message.request_id in self.jobs:
             raise Violation(f"{ask}: started under an id that runs already")
         streams = message.options is not None and message.options.flags & Flag.PARTIALS
-        job = self.jobs[message.request_id] = Job(message.request_id, ask, ask.length if streams else None)
+        # Another try may have another length: what it gives must not be taken for the rest of the first one's.
+        length = self._world.random.randint(0, ask.length) if streams else None
+        job = self.jobs[message.request_id] = Job(message.request_id, ask, length)
         if len(self.jobs) > self._slots:
             raise Violation(f"{self._peer.name} runs {len(self.jobs)} handlers in {self._slots} slots")
         self._world.note(self._peer.name, lambda: f"starts {ask.token.decode()}")
-        if ask.poison:
+        if self.frames and b"/" in message.service and message.service not in self.frames:
+            self._end(job, UnknownMethod("no such method"))
+        elif ask.poison:
             self._after(0.001, self._peer.die)
         elif self._world.random.random() < 0.2:
             self._go_on(job)
@@ -89,6 +109,12 @@ class Handlers:
         elif self._world.random.random() < 0.7:
             self._after(self._world.random.random() * 0.01, lambda: self._end(job, Cancelled("aborted")))
 
+    def abandon(self) -> None:
+        """The process forgets what it does."""
+        for job in self.jobs.values():
+            job.over = True
+        self.jobs.clear()
+
     def resume(self, request_id: bytes, count: int) -> None:
         """Its client takes more."""
         job = self.jobs[request_id]
@@ -99,7 +125,10 @@ class Handlers:
 
     def _later(self, job: Job) -> None:
         mean = self._world.profile.handler_s / (1 + (job.parts or 0))
-        self._after(min(self._world.random.expovariate(1 / mean), _LONGEST_S), lambda: self._go_on(job))
+        seconds = min(self._world.random.expovariate(1 / mean), _LONGEST_S)
+        if self._world.stormy and self._world.random.random() < 0.01:
+            seconds = _STUCK_S
+        self._after(seconds, lambda: self._go_on(job))
 
     def _after(self, delay: float, action: Action) -> None:
         self._world.clock.after(delay, lambda: self._peer.do(action))
@@ -146,8 +175,12 @@ class SimWorker(SessionPeer):
         super().__init__(world, name, identity or b"W" + world.new_bytes(15))
         self.slots = slots
         self.version = version = world.draw_version()
-        methods = (method(version),) if version else ()
-        registration = Registration(worker_id=self.identity, name=name, slots=slots, methods=methods)
+        names = world.random.choice(_METHODS) if world.stormy else ()
+        methods = (method(version),) if version else tuple(Method(name=each) for each in names)
+        patience_ms = world.random.choice((0, 0, 3000))
+        registration = Registration(
+            worker_id=self.identity, name=name, slots=slots, methods=methods, lost_after_ms=patience_ms
+        )
         self.worker = WorkerSession(
             service,
             slots=slots,
@@ -159,6 +192,7 @@ class SimWorker(SessionPeer):
             limits=world.profile.peer,
         )
         self._handlers = Handlers(self, slots, self._finish, self._partial, self.worker.may_send, version)
+        self._handlers.frames = frozenset(service + b"/" + each.name.encode() for each in methods)
         self.begin(self.worker)
 
     @property
@@ -209,8 +243,9 @@ class SimWorker(SessionPeer):
         self.carry_out(self.worker.partial(request_id, item, self.world.clock.now))
 
     def check(self) -> None:
-        if len(self.worker) != len(self._handlers.jobs):
-            raise Violation(f"{self.name} counts {len(self.worker)} handlers, and {len(self._handlers.jobs)} run")
+        agree(f"handlers of {self.name}", len(self.worker), len(self._handlers.jobs))
+        if self.world.looks_closely():
+            check_worker(self.worker)
 
 
 class PlainWorker(Peer):
@@ -221,10 +256,15 @@ class PlainWorker(Peer):
 
     def __init__(self, world: "World", name: str, service: bytes) -> None:
         super().__init__(world, name, b"")
-        self._service = service
-        self.linked = False
+        self.service = service
+        self._registered = False
         self._requests: dict[bytes, Message] = {}
-        self._handlers = Handlers(self, 1, self._finish, self._partial)
+        self._handlers = Handlers(self, self.slots, self._finish, self._partial)
+
+    @property
+    def linked(self) -> bool:
+        """Whether the broker has taken it in, which nobody tells it."""
+        return self.line is not None and self.world.broker.knows(self.identity)
 
     @property
     def idle(self) -> bool:
@@ -241,27 +281,27 @@ class PlainWorker(Peer):
 
     def _ready(self) -> None:
         # What it still runs is nobody's any more; a simple worker has one thread, and ends it first.
-        if self.linked:
+        if self._registered:
             return
         if self._handlers.jobs:
             self.world.clock.after(0.05, lambda: self.do(self._ready))
             return
-        self.linked = True
-        self.send(Message((), Command.READY, ContentType.EMPTY, self.world.new_bytes(16), self._service))
+        self._registered = True
+        self.send(Message((), Command.READY, ContentType.EMPTY, self.world.new_bytes(16), self.service))
 
     def disconnected(self) -> None:
         super().disconnected()
-        self.linked = False
+        self._registered = False
 
     def received(self, message: Message) -> None:
         if message.command is Command.HEARTBEAT:
             self.send(Message((), Command.HEARTBEAT, ContentType.EMPTY, message.request_id))
         elif message.command is Command.DISCONNECT:
-            self.linked = False
+            self._registered = False
             self.world.clock.after(0.1, lambda: self.do(self._ready))
         elif message.command is Command.REQUEST and not message.options and not message.attachments:
-            if self._handlers.jobs:
-                self._answer(message, Overloaded("one at a time"))
+            if len(self._handlers.jobs) >= self.slots or message.request_id in self._handlers.jobs:
+                self._answer(message, Overloaded("no more at a time"))
             else:
                 self._requests[message.request_id] = message
                 self._handlers.start(message)
@@ -287,3 +327,27 @@ class PlainWorker(Peer):
 
     def _partial(self, request_id: bytes, item: Body) -> None:
         raise Violation(f"{self.name}, a plain worker, was asked to stream")
+
+
+class DialledService(PlainWorker):
+    """A plain service that binds, and waits for the broker to connect: it registers nowhere."""
+
+    dialled = True
+    slots = 2
+
+    def __init__(self, world: "World", name: str, service: bytes) -> None:
+        super().__init__(world, name, service)
+        # The broker's name for its connection to this place.
+        self.identity = b"\0dialled" + name.encode()
+
+    def connected(self) -> None:
+        """Nothing is to be said."""
+
+    def line_broke(self, line: Line) -> None:
+        if self.line is line:
+            self._handlers.abandon()
+        super().line_broke(line)
+
+    def received(self, message: Message) -> None:
+        if message.command is not Command.DISCONNECT:
+            super().received(message)

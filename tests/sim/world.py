@@ -9,34 +9,44 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
+from bus_world.inspect import agree, kept
+from conformance import capnp_bytes
 from hootbus.frames.errors import Overloaded
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import ContentType, Flag
-from sim.asks import Ask, Asks
+from sim.asks import NOBODYS, Ask, Asks
 from sim.broker import SimBroker
 from sim.clients import PlainClient, SimClient
 from sim.clock import Clock
 from sim.network import Network
-from sim.profile import LINGER_S, REQUEST_TIMEOUT_S, draw
+from sim.profile import LINGER_S, NOTICED_S, REQUEST_TIMEOUT_S, draw
+from sim.rogues import Rogue
 from sim.versions import AGREED, VERSIONS
 from sim.violation import Trace, Violation
-from sim.workers import PlainWorker, SimWorker
+from sim.workers import DialledService, PlainWorker, SimWorker
 
 # In peace: how long until everybody has found everybody. READY refused by a stopping broker backs off up to 5 s.
-_RECONNECTED_S: Final = 12.0
+_RECONNECTED_S: Final = 30.0
 # No request outlives its own deadline, the broker's, or the wait for a worker that never comes, by more than this.
 _SETTLED_S: Final = REQUEST_TIMEOUT_S + LINGER_S + 8.0
 _FRESH_S: Final = 4.0
+# Steps from one look at all tables to the next, which takes longer than what it looks at.
+_CHECKED_EVERY: Final = 16
 _STEPS_MAX: Final = 100_000
 _TIMEOUTS_S: Final = (0.05, 0.3, 1.0, 4.0, 10.0)
+_HOUSE: Final = (b"hoot.broker", b"hoot.broker/status", b"hoot.broker/services", b"hoot.broker/workers", b"hoot.none")
 _CONTENT: Final = (ContentType.EMPTY, ContentType.CAPNPROTO, ContentType.RAW_BINARY, ContentType.JSON)
 
 
 class World:
-    """All of it. `run` raises Violation, with the trace and the command that shows it again."""
+    """All of it. `run` raises Violation, with the trace and the command that shows it again.
 
-    def __init__(self, seed: int) -> None:
+    A `thorough` one looks at everything after each step, which takes three times as long and tells the same story.
+    """
+
+    def __init__(self, seed: int, thorough: bool = False) -> None:
         self.seed = seed
+        self.thorough = thorough
         self.random = Random(seed)
         # By itself, so that the other stories of a seed do not depend on it.
         self.types = Random(f"types of {seed}")
@@ -51,6 +61,7 @@ class World:
         self.clients: dict[str, SimClient | PlainClient] = {}
         self.workers: dict[str, SimWorker | PlainWorker] = {}
         self._brokers = 1
+        self.leaving = False
         self._services = [b"svc%d" % number for number in range(self.profile.services)]
         for number in range(self.profile.clients):
             self.clients[f"c{number}"] = SimClient(self, f"c{number}")
@@ -62,10 +73,13 @@ class World:
         }
         for name in self._places:
             self._hire(name)
+        self.rogues = [Rogue(self, f"r{number}", self._services) for number in range(self.profile.rogues)]
 
-    def _draw_place(self, number: int) -> tuple[bytes, int, bool]:
+    def _draw_place(self, number: int) -> tuple[bytes, type[SimWorker | PlainWorker]]:
         service = self._services[number] if number < len(self._services) else self.random.choice(self._services)
-        return service, self.random.randint(1, 3), self.random.random() < self.profile.plain_workers
+        if self.random.random() < self.profile.dialled:
+            return service, DialledService
+        return service, PlainWorker if self.random.random() < self.profile.plain_workers else SimWorker
 
     # What the actors need
 
@@ -96,6 +110,10 @@ class World:
         """Of all that has happened."""
         return hashlib.sha256("\n".join(self.trace.lines()).encode()).hexdigest()
 
+    def looks_closely(self) -> bool:
+        """Whether all is to be checked after this step, and not only what is soon done."""
+        return self.thorough or self.clock.steps % _CHECKED_EVERY == 0
+
     # The story
 
     def run(self) -> None:
@@ -104,7 +122,8 @@ class World:
             self._storm()
             self._peace()
             self._last_look()
-        except (AssertionError, KeyError, ValueError, AttributeError, TypeError, IndexError) as error:
+            self._farewell()
+        except Exception as error:
             # Whatever a core or session raises is as bad as a broken promise.
             raise Violation(self._report(error)) from error
 
@@ -122,7 +141,8 @@ class World:
             self._ask_later(name)
         if self.profile.faults_per_s:
             self._fault_later()
-        self.clock.run(end, self._check)
+        while self.clock.now < end + self.clock.slept:
+            self.clock.run(end + self.clock.slept, self._check)
 
     def _peace(self) -> None:
         self.note("world", lambda: "peace")
@@ -136,8 +156,10 @@ class World:
             if self.broker.alive:
                 raise Violation("the broker was asked to drain, and does not end")
             self._start_broker()
-        for peer in self._peers():
+        for peer in [*self._peers(), *self.rogues]:
             peer.wake()
+        for rogue in self.rogues:
+            rogue.die()
         for worker in list(self.workers.values()):
             if isinstance(worker, SimWorker) and worker.alive and worker.version not in (0, AGREED):
                 # One that all others have to go with would keep them out.
@@ -150,6 +172,8 @@ class World:
         self.clock.run(self.clock.now + _RECONNECTED_S, self._check, self._all_linked)
         if not self._all_linked():
             raise Violation(f"not reconnected: {[peer.name for peer in self._peers() if not peer.linked]}")
+        # Those that are gone have been noticed.
+        self.clock.run(self.clock.now + 2 * NOTICED_S, self._check)
         self.clock.run(self.clock.now + _SETTLED_S, self._check, self._all_settled)
         for ask in self.asks.open():
             # A plain client has no clock of its own, and nobody repeats to it what got lost.
@@ -163,6 +187,8 @@ class World:
         self.clock.run(self.clock.now + 2.0, self._check)
         self.clock.run(self.clock.now + _TIMEOUTS_S[-1] + 2.0, self._check, lambda: not self.broker.busy)
         self.broker.check_idle()
+        for client in self.clients.values():
+            client.check_idle()
 
     def _last_look(self) -> None:
         """Everything works again."""
@@ -181,6 +207,16 @@ class World:
             if not isinstance(ask.result, Message) and not crowded:
                 raise Violation(f"in peace {ask} ended with {ask.result!r}")
         self._settle_down()
+
+    def _farewell(self) -> None:
+        """All leave in good order, and the broker remembers nobody."""
+        self.leaving = True
+        for client in self.clients.values():
+            client.close()
+        for worker in self.workers.values():
+            worker.stop(1.0)
+        self.clock.run(self.clock.now + 3.0, self._check)
+        agree("what is kept for nobody", kept(self.broker.core), dict.fromkeys(kept(self.broker.core), 0))
 
     def _peers(self) -> list[SimClient | PlainClient | SimWorker | PlainWorker]:
         return [*self.clients.values(), *self.workers.values()]
@@ -213,11 +249,16 @@ class World:
         flags |= Flag.ONE_WAY * (random.random() < 0.1)
         flags |= Flag.WAIT * (random.random() < 0.2)
         flags |= Flag.PARTIALS * (random.random() < 0.2 and not flags & Flag.ONE_WAY)
-        service = random.choice(self._services) if random.random() < 0.95 else b"nobody"
+        service = random.choice(self._services) if random.random() < 0.95 else random.choice(NOBODYS)
+        if not self.typed and random.random() < 0.3:
+            service += random.choice((b"/do", b"/do", b"/old", b"/none"))
         timeout = random.choice((None, *_TIMEOUTS_S))
         kind = "ping" if random.random() < 0.03 else ""
         if random.random() < 0.03:
-            kind, service = "house", b"hoot.broker/" + random.choice((b"status", b"services", b"workers"))
+            kind, service = "house", random.choice(_HOUSE)
+        elif random.random() < 0.002:
+            # An operator asks it to finish and end.
+            kind, service = "house", b"hoot.broker/drain"
         if not kind and self.gathers.random() < 0.1:
             flags = Flag.PARTIALS | Flag.GATHER | Flag.IDEMPOTENT * (flags & Flag.IDEMPOTENT)
         ask = self._ask(name, service, flags, timeout, kind, random.random() < self.profile.poisonous)
@@ -249,7 +290,10 @@ class World:
         )
         self.asks.add(ask)
         self.note(name, lambda: f"asks {ask}")
-        client.ask(ask, random.choice(_CONTENT), bytes(random.choice((0, 10, 150))))
+        if ask.service in (b"hoot.broker", *NOBODYS) and random.random() < 0.7:
+            client.ask(ask, ContentType.CAPNPROTO, capnp_bytes.envelope(ask.request_id, capnp_bytes.PING))
+        else:
+            client.ask(ask, random.choice(_CONTENT), bytes(random.choice((0, 10, 150))))
         return ask
 
     def _request_id(self, name: str) -> bytes:
@@ -270,10 +314,11 @@ class World:
 
     def _hire(self, name: str, identity: bytes = b"") -> None:
         """A worker process starts in this place."""
-        service, slots, plain = self._places[name]
-        self.workers[name] = (
-            PlainWorker(self, name, service) if plain else SimWorker(self, name, service, slots, identity)
-        )
+        service, kind = self._places[name]
+        if issubclass(kind, SimWorker):
+            self.workers[name] = kind(self, name, service, self.random.randint(1, 3), identity)
+        else:
+            self.workers[name] = kind(self, name, service)
 
     def _replace(self, name: str) -> None:
         worker = self.workers.get(name)
@@ -301,6 +346,8 @@ class World:
             (2, self._stop_worker),
             (1, self._kill_client),
             (1, self._end_broker),
+            (0.5, self._restart_broker_again_and_again),
+            (0.5, self._sleep),
         )
         self.random.choices([fault for _, fault in faults], [weight for weight, _ in faults])[0]()
 
@@ -342,11 +389,13 @@ class World:
     def _kill_client(self) -> None:
         name = self.random.choice(list(self.clients))
         old = self.clients[name]
-        if isinstance(old, SimClient) and not old.hung and self.random.random() < 0.3:
+        if not old.hung and self.random.random() < 0.3:
             old.close()
         else:
             old.die()
-        self.clients[name] = type(old)(self, name)
+        # A program that comes back under its old name.
+        identity = old.identity if self.random.random() < 0.3 and isinstance(old, SimClient) else b""
+        self.clients[name] = type(old)(self, name, identity)
 
     def _end_broker(self) -> None:
         broker = self.broker
@@ -357,7 +406,25 @@ class World:
             self.clock.after(self.random.random(), self._start_broker)
         else:
             broker.drain()
-            self.clock.after(self.profile.broker.drain_timeout_s + self.random.random(), self._start_broker)
+
+    def broker_ended(self) -> None:
+        """It was asked to; whoever looks after it starts another."""
+        self.clock.after(self.random.random(), self._start_broker)
+
+    def _restart_broker_again_and_again(self) -> None:
+        for _ in range(self.random.randint(2, 4)):
+            self.clock.after(self.random.random() * 0.5, self._crash_and_start)
+
+    def _crash_and_start(self) -> None:
+        if self.stormy and self.broker.alive:
+            self.broker.crash()
+            self.clock.after(self.random.random() * 0.05, self._start_broker)
+
+    def _sleep(self) -> None:
+        """The machine is closed, and opened again."""
+        seconds = self.random.choice((0.3, 1.0, 5.0, 70.0))
+        self.note("world", lambda: f"sleeps for {seconds} s")
+        self.clock.sleep(seconds)
 
     def _start_broker(self) -> None:
         if self.broker.alive:
@@ -372,14 +439,10 @@ class World:
         if self.clock.steps > _STEPS_MAX:
             raise Violation("the world does not come to rest")
         self.broker.check()
-        for client in self.clients.values():
-            client.check()
-        for name, worker in list(self.workers.items()):
-            if worker.alive:
-                worker.check()
-            else:
+        for name, worker in () if self.leaving else [*self.workers.items()]:
+            if not worker.alive:
                 self._replace(name)
-        if self.clock.steps % 16 == 0:
+        if self.looks_closely() and not self.clock.behind:
             now = self.clock.now
             for ask in self.asks.open():
                 if not ask.plain and ask.overdue(now - 0.1):
@@ -389,3 +452,12 @@ class World:
         client = self.clients[ask.client]
         if client.identity == ask.identity and not client.hung:
             raise Violation(f"no outcome for {ask}, though its time is over")
+
+
+def play(seed: int) -> None:
+    """Runs the world of this seed. One that fails is run again, checked at each step, to show where it began."""
+    try:
+        World(seed).run()
+    except Violation:
+        World(seed, thorough=True).run()
+        raise

@@ -386,6 +386,18 @@ def test_an_item_that_is_missing_at_the_end_is_missed() -> None:
     assert shown(world.hear(reply(partials=2))) == [(A, "overloaded: partial 1 was lost")]
 
 
+def test_a_stream_that_another_worker_began_anew_and_ended_sooner_is_no_whole_one() -> None:
+    world = World()
+    world.link()
+    world.ask(call(flags=Flag.PARTIALS | Flag.IDEMPOTENT))
+    world.hear(item(0))
+    world.hear(item(1))
+    assert world.hear(item(0)) == []
+    assert shown(world.hear(reply(partials=1))) == [
+        (A, "worker_lost: 2 items came, and the worker that ended the stream gave 1")
+    ]
+
+
 def test_a_stream_that_has_begun_is_not_begun_again() -> None:
     world = World()
     world.link(ONE)

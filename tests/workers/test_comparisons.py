@@ -188,3 +188,17 @@ def test_who_gives_up_meanwhile_has_one_outcome(closes: bool) -> None:
     assert Closed() in effects or not closes
     assert isinstance(next(effect.result for effect in effects if isinstance(effect, Outcome)), Cancelled)
     assert sent(world.hear(reply(asked))) == []
+
+
+def test_who_gives_up_leaves_the_question_and_the_others_wait_on() -> None:
+    world = World()
+    world.ask(A)
+    world.ask(B)
+    asked = question(world.hear(reply(A, UNKNOWN)))
+    world.hear(reply(B, UNKNOWN))
+    world.session.cancel(A, world.now)
+    # Its caller may use the id for something else, which has nothing to do with that question.
+    world.ask(A, timeout=5.0)
+    assert outcomes(world.hear(reply(asked, DIFFERENT))) == [(B, str(DIFFERENT))]
+    assert outcomes(world.hear(reply(A))) == [(A, "ok")]
+    assert world.session.wake_at() is None
