@@ -15,12 +15,20 @@ from typing import Final, TypeVar
 
 import zmq
 
+from hootbus.bus.access import Access
 from hootbus.bus.core import Core
 from hootbus.bus.court import Court
 from hootbus.bus.dialout import DialOut, Line
 from hootbus.bus.door import DESCRIPTORS_MIN, Doorkeeper
-from hootbus.bus.effects import Effect, Judge, Note, Publish, Send, Stop
-from hootbus.bus.guard import CannotServe, IpcFolder, raise_descriptor_limit, require_loopback
+from hootbus.bus.effects import Effect, Expel, Judge, Note, Publish, Send, Stop
+from hootbus.bus.guard import (
+    CannotServe,
+    IpcFolder,
+    is_loopback,
+    raise_descriptor_limit,
+    require_closed,
+    require_loopback,
+)
 from hootbus.bus.hootenanny import BareEventFeed
 from hootbus.bus.inputs import (
     ConnectionLost,
@@ -38,6 +46,7 @@ from hootbus.bus.limits import Limits
 from hootbus.bus.looks import Looks
 from hootbus.bus.notify import Notifier
 from hootbus.bus.proxy import PUBLISH_INSIDE, EventProxy, last_endpoint
+from hootbus.bus.security import Security
 from hootbus.frames.address import BusAddress, parse_address
 from hootbus.frames.context import aligned_context, fallbacks
 from hootbus.frames.event import EventHeader, write_event_header
@@ -78,6 +87,7 @@ class Broker:
         hootenanny_events: str = "",
         insecure: bool = False,
         notifier: Notifier | None = None,
+        security: Security | None = None,
     ) -> None:
         self.address = address
         self._limits = limits
@@ -88,6 +98,7 @@ class Broker:
         self._notifier = notifier or Notifier()
         self._reload_hooks: list[Callable[[], None]] = []
         self._reload_asked = False
+        self._security = security
         self._asked: list[Input] = []
         self._looks = Looks()
         self._outgoing: list[Message] = []
@@ -109,8 +120,12 @@ class Broker:
             raise CannotServe(
                 f"{descriptors} files may be open, and a broker wants {DESCRIPTORS_MIN} at least; raise `ulimit -n`"
             )
-        for endpoint in (self.address.requests, self._hootenanny_events):
-            require_loopback(endpoint, self._insecure)
+        security = self._security
+        keys = security.keys if security is not None else None
+        require_loopback(self.address.requests, insecure=self._insecure, keyed=keys is not None)
+        require_loopback(self._hootenanny_events, insecure=self._insecure)
+        if keys is not None:
+            require_closed(self._hootenanny_events, self._connect, insecure=self._insecure)
         with ExitStack() as stack:
             self._open_wake()
             stack.callback(self._looks.end)
@@ -125,16 +140,19 @@ class Broker:
             stack.callback(context.term)
             for fallback in fallbacks(context):
                 _log.warning("%s", fallback)
-            proxy = EventProxy(context, backlog=self._door.waiting)
+            if security is not None:
+                security.open(context, stack, threads)
+            proxy = EventProxy(context, keys, backlog=self._door.waiting)
             threads.callback(proxy.join)
             stack.callback(proxy.close)
-            self._wire = Wire(router(context, backlog=self._door.waiting))
+            self._wire = Wire(router(context, keys, backlog=self._door.waiting), keys is not None)
             stack.callback(self._wire.close, _LINGER_MS)
             self._bind(proxy)
             if folder is not None:
                 folder.make_private()
             self._monitor = Monitor(self._wire.socket)
             stack.callback(self._monitor.close)
+            self._watched = security.watch(*proxy.sockets, stack) if security is not None else []
             proxy.start()
             self._publisher = event_socket(context, zmq.PUB)
             stack.callback(self._publisher.close, 0)
@@ -152,9 +170,14 @@ class Broker:
                 default_service=self._default_service,
                 version=version("hootbus"),
                 pid=os.getpid(),
+                # Without keys the address is all that tells a user from a stranger.
+                access=Access(admin=folder is not None) if security is None else security.access,
+                judging=not self._serves_strangers(),
             )
             self._court = Court(self._core.limits.judge_timeout_s, self._judged)
             stack.callback(self._court.close)
+            if self._serves_strangers():
+                _log.warning("everyone who reaches %s may use the bus; nobody's schema is judged", self.address.text)
             if on_ready is not None:
                 on_ready(self.address)
             self._notifier.ready(f"serving {self.address.text}")
@@ -170,7 +193,10 @@ class Broker:
         self._reload_hooks.append(hook)
 
     def reload(self) -> None:
-        """Has what `on_reload` was given called on the broker's thread, between two messages."""
+        """Has the keys that are let in and their rights read again, and what `on_reload` was given called.
+
+        On the broker's thread, between two messages.
+        """
         self._reload_asked = True
         self._wake()
 
@@ -236,7 +262,8 @@ class Broker:
         # broker for a lone request are 61 so. They tell of changes only, and of none that a send has taken note of: so
         # there is always one more look, which finds nothing, between the last send and the wait.
         poller = select.poll()
-        watched = (self._wire.socket, self._monitor.socket, *(s for line in self._lines.values() for s in line.sockets))
+        lines = [socket for line in self._lines.values() for socket in line.sockets]
+        watched = (self._wire.socket, self._monitor.socket, *self._watched, *lines)
         for descriptor in (*(socket.fileno() for socket in watched), self._wake_reader):
             poller.register(descriptor, select.POLLIN)
         monitor = self._monitor.socket.fileno()
@@ -267,11 +294,14 @@ class Broker:
     def _idle_s(self) -> float:
         """How long there is nothing to do but to wait for a message."""
         due = min(self._core.wake_at(), self._notifier.due, self._door.look_at)
+        if self._security is not None:
+            due = min(due, self._security.look_at())
         return max(0.0, due - time.monotonic())
 
     def _receive(self) -> bool:
         """Takes in what has come, up to a batch; True if there may be more."""
-        receive = self._wire.receive
+        wire, keyed = self._wire, self._security is not None
+        receive = wire.receive
         for _ in range(_BATCH):
             frames = receive()
             if frames is None:
@@ -279,15 +309,17 @@ class Broker:
             try:
                 message = parse(frames, 1)
             except MalformedMessage as error:
-                self._handle(Malformed(error))
+                self._handle(Malformed(error, wire.principal, wire.descriptor))
             else:
-                self._handle(Received(message))
+                self._handle(Received(message, wire.principal, wire.descriptor) if keyed else Received(message))
         return True
 
     def _watch(self) -> None:
         for change in self._monitor.read():
             if change is LinkChange.DOWN:
                 self._handle(ConnectionLost())
+            elif self._security is not None:
+                self._security.noticed(change)
 
     def _look_around(self) -> bool:
         """Dialled services, what was asked for by drain() and look(), and verdicts; True if there may be more."""
@@ -296,6 +328,10 @@ class Broker:
             for happened in line.read():
                 self._handle(happened)
                 more = True
+        if self._security is not None:
+            self._security.read_monitors()
+            if time.monotonic() >= self._security.look_at():
+                self._look_at_keys(reload=False)
         while self._asked:
             self._handle(self._asked.pop(0))
         if self._looks.asked:
@@ -309,6 +345,8 @@ class Broker:
         if self._core.state != "serving":
             return
         self._notifier.reloading(time.monotonic(), "reloading")
+        if self._security is not None:
+            self._look_at_keys(reload=True)
         failed = 0
         for hook in self._reload_hooks:
             try:
@@ -318,6 +356,15 @@ class Broker:
                 _log.error("not reloaded: %s", error)
         _log.info("reloaded" if not failed else "reloaded, but for what is said above")
         self._notifier.ready(f"serving {self.address.text}")
+
+    def _look_at_keys(self, *, reload: bool) -> None:
+        assert self._security is not None, "a bus without keys has none to look at"
+        for happened in self._security.look(time.monotonic(), reload=reload):
+            self._handle(happened)
+
+    def _serves_strangers(self) -> bool:
+        """Whether whoever reaches the address may be anybody."""
+        return self._security is None and not is_loopback(self.address.requests)
 
     def _handle(self, happened: Input) -> None:
         for effect in self._core.handle(happened, time.monotonic()):
@@ -359,6 +406,9 @@ class Broker:
                 self._publisher.send_multipart([effect.topic, write_event_header(header), b""])
             case Judge():
                 self._court.judge(effect.case)
+            case Expel():
+                assert self._security is not None, "an identity has an owner on a bus with keys"
+                self._security.expel(effect.principal, effect.connections, self._monitor)
             case Stop():
                 self._stopped = True
 

@@ -5,19 +5,24 @@ in the broker's process, in unit tests and under the simulator. It reads headers
 those that are for the broker itself.
 """
 
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 from hootbus.bus import answers
+from hootbus.bus.access import Access
 from hootbus.bus.clients import Clients
-from hootbus.bus.effects import Effect, Note, Send, Stop
+from hootbus.bus.effects import Effect, Expel, Note, Send, Stop
 from hootbus.bus.gate import Gate
 from hootbus.bus.gathers import is_gather
 from hootbus.bus.house import BROKER, House
+from hootbus.bus.identities import Identities
 from hootbus.bus.inputs import (
+    AccessChanged,
     ConnectionLost,
     DoorClosed,
     Drain,
+    HandshakesRefused,
     Input,
     Judged,
     Malformed,
@@ -34,7 +39,7 @@ from hootbus.bus.snapshot import Census, Snapshot
 from hootbus.bus.state import Service, Worker, is_service_name
 from hootbus.bus.streams import Streams
 from hootbus.bus.tally import Dropped, Tally
-from hootbus.frames.errors import BrokerStopping, Overloaded, Quarantined, UnknownService
+from hootbus.frames.errors import BrokerStopping, Denied, HootError, Overloaded, Quarantined, UnknownService
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import RECORDER, Command, ContentType, Flag
 from hootbus.schemas import is_ping, write_pong
@@ -48,7 +53,8 @@ class Core:
 
     `instance` is 16 random bytes that name this broker's life, `new_id` gives fresh request ids (16 bytes), `now` is
     any clock that only goes forward, in seconds, the same one for every call. `default_service` takes the requests
-    whose service nobody offers.
+    whose service nobody offers. `access` tells who may do what; by default it is a bus without keys, of which all is
+    allowed. Without `judging` nobody's schema is looked at.
     """
 
     def __init__(
@@ -61,6 +67,8 @@ class Core:
         default_service: str = "",
         version: str = "",
         pid: int = 0,
+        access: Access | None = None,
+        judging: bool = True,
     ) -> None:
         self.limits = limits if limits is not None else Limits()
         self.tally = Tally()
@@ -74,7 +82,12 @@ class Core:
         self._streams = Streams(self.tally, self._effects)
         self._gate = Gate(self.limits, self.tally, self._requests.services, self._default, new_id, self._effects)
         self._census = Census(self.limits, self.tally, self._requests.services)
-        self._roster = Roster(self.limits, self.tally, self._requests, self._gate, instance, self._effects, now)
+        self._roster = Roster(
+            self.limits, self.tally, self._requests, self._gate, instance, self._effects, now, judging
+        )
+        self._access = access if access is not None else Access()
+        self._keyed = self._access.keyed
+        self._identities = Identities(self._access, self.limits, self.tally, self._is_in_use)
         self._house = House(
             self._requests,
             self._roster,
@@ -85,17 +98,21 @@ class Core:
             pid=pid,
             effects=self._effects,
             now=now,
+            judging=judging,
         )
 
     def handle(self, event: Input, now: float) -> list[Effect]:
         """Takes in what happened; what is to be done comes out, in order."""
         if type(event) is Received:
             message = event.message
-            _COMMANDS[message.command](self, message, now)
+            if not self._keyed or self._is_let_in(message, event, now):
+                _COMMANDS[message.command](self, message, now)
         else:
             _INPUTS[type(event)](self, event, now)
         if self._drain_until is not None:
             self._stop_if_drained(now)
+        if self._keyed and self._identities.usurped:
+            self._hold_back(now)
         effects = self._effects.copy()
         self._effects.clear()
         return effects
@@ -125,6 +142,13 @@ class Core:
 
     def _on_request(self, message: Message, now: float) -> None:
         service = message.service
+        name = service.partition(b"/")[0]
+        if self._keyed or name.startswith(OWN_PREFIX):
+            # Before all else: not even an answer that it was given before is for one that may ask no more.
+            denied = self._access.call_refusal(self._identities.owner(message.route[0]), service)
+            if denied is not None:
+                self._requests.refuse(message, denied)
+                return
         open_already = self._requests.find(message.route[0], message.request_id)
         if open_already is not None:
             self._requests.merge(open_already, message)
@@ -134,7 +158,6 @@ class Core:
             self.tally.replayed += 1
             self._effects.append(Send(replay))
             return
-        name = service.partition(b"/")[0]
         if name.startswith(OWN_PREFIX) and name != RECORDER:
             if service == BROKER and _is_ping(message):
                 self._pong(message, now)
@@ -230,8 +253,12 @@ class Core:
             self._roster.heartbeat(message)
 
     def _on_ready(self, message: Message, now: float) -> None:
-        stopping = BrokerStopping("the broker takes no new workers") if self._drain_until is not None else None
-        self._roster.ready(message, now, stopping)
+        refusal: HootError | None = None
+        if self._drain_until is not None:
+            refusal = BrokerStopping("the broker takes no new workers")
+        elif self._keyed:
+            refusal = self._access.offer_refusal(self._identities.owner(message.route[0]), message.service)
+        self._roster.ready(message, now, refusal)
 
     def _on_disconnect(self, message: Message, now: float) -> None:
         candidate = self._gate.find(message.route[0])
@@ -252,9 +279,87 @@ class Core:
     def _on_credit(self, message: Message, now: float) -> None:
         self._streams.grant(self._requests.find(message.route[0], message.request_id), message)
 
+    # Who is let in, on a bus with keys
+
+    def _is_let_in(self, message: Message, event: Received, now: float) -> bool:
+        """Whether the message is its sender's to send. What an owner has here, a stranger does not touch."""
+        principal = event.principal
+        if not self._is_owner(message.route[0], principal, event.connection, now):
+            if message.command is Command.REQUEST and not self._identities.is_owned(message.route[0]):
+                self._requests.refuse(message, Overloaded("the broker knows as many peers as it may"))
+            return False
+        # Nobody who connects is without a key: b"" is what the broker itself has dialled.
+        if not principal or self._access.knows(principal):
+            return True
+        self.tally.drop(Dropped.KEY_UNKNOWN)
+        if message.command is Command.REQUEST:
+            self._requests.refuse(message, Denied("this key is not among those that the broker lets in (any more)"))
+        else:
+            # Its next attempt to connect is refused in words.
+            self._effects.append(Expel(b"", (event.connection,)))
+        return False
+
+    def _is_owner(self, identity: bytes, principal: bytes, connection: int, now: float) -> bool:
+        """Whether the identity is this key's to use; whoever takes another's is cut off."""
+        if self._identities.admits(identity, principal, connection, now):
+            return True
+        if self._identities.taken is not None:
+            self._effects.append(Note("identity_taken", {"key": self._access.name(principal)}))
+            self._effects.append(Expel(principal, self._identities.taken))
+        return False
+
+    def _is_in_use(self, identity: bytes) -> bool:
+        return (
+            identity in self._roster.workers
+            or self._gate.find(identity) is not None
+            or bool(self._requests.of_client(identity))
+        )
+
+    def _hold_back(self, now: float) -> None:
+        """What was to go to an identity whose connection somebody else holds: its owner's is gone, and that is all."""
+        waiting = deque(self._effects)
+        self._effects.clear()
+        kept: list[Effect] = []
+        while waiting:
+            effect = waiting.popleft()
+            if isinstance(effect, Send) and self._identities.is_usurped(effect.message.route[0]):
+                self.tally.drop(Dropped.IDENTITY_HELD)
+                self._undeliverable(Undeliverable(effect.message, True), now)
+                waiting.extend(self._effects)
+                self._effects.clear()
+            else:
+                kept.append(effect)
+        self._effects.extend(kept)
+
+    def _access_changed(self, event: AccessChanged, now: float) -> None:
+        """Who may not any more is told, and what they had here ends."""
+        access = self._access = self._identities.access = event.access
+        owner = self._identities.owner
+        for worker in list(self._roster.workers.values()):
+            denied = None if worker.dialled else access.offer_refusal(owner(worker.identity), worker.service.name)
+            if denied is not None:
+                self._roster.dismiss(worker, denied, now)
+        for candidate in list(self._gate):
+            denied = access.offer_refusal(owner(candidate.route[0]), candidate.service)
+            if denied is not None:
+                self._gate.revoke(candidate, denied, now)
+        for request in self._requests.all_open():
+            denied = access.call_refusal(owner(request.client.identity), request.target)
+            if denied is not None:
+                self._requests.revoke(request, denied, now)
+
+    def _handshakes_refused(self, event: HandshakesRefused, now: float) -> None:
+        self.tally.handshakes_denied += event.denied
+        self.tally.handshakes_failed += event.failed
+
     # Everything else that happens
 
     def _malformed(self, event: Malformed, now: float) -> None:
+        route = event.error.route
+        if self._keyed and not (route and self._is_owner(route[0], event.principal, event.connection, now)):
+            # Who may not speak under this identity is not answered under it either.
+            self.tally.drop(Dropped.BAD_FRAME)
+            return
         self._requests.refuse_malformed(event.error)
 
     def _undeliverable(self, event: Undeliverable, now: float) -> None:
@@ -325,6 +430,7 @@ class Core:
     def _ticked(self, event: Ticked, now: float) -> None:
         self._requests.expire(now)
         self._requests.outcomes.expire(now)
+        self._identities.forget_idle(now)
         self._gate.tick(now)
         self._roster.tick(now)
 
@@ -386,6 +492,8 @@ _INPUTS: Final[dict[type[Input], Callable[..., None]]] = {
     ServiceDisconnected: Core._service_disconnected,
     Judged: Core._judged,
     DoorClosed: Core._door_closed,
+    AccessChanged: Core._access_changed,
+    HandshakesRefused: Core._handshakes_refused,
     Drain: Core._asked_to_drain,
     Ticked: Core._ticked,
 }

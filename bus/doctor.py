@@ -13,10 +13,14 @@ from typing import Final
 import msgspec
 
 from hootbus.frames.address import BusAddress
+from hootbus.frames.keys import KEY_VARIABLE, Keys, KeysError, fingerprint
 
 _ASK_S: Final = 3.0
 # Each connection of the broker takes one; a few hundred are gone soon, and at the limit libzmq accepts nobody.
 _DESCRIPTORS_MIN: Final = 4096
+# What the broker counts of peers that are not who they should be.
+_REFUSALS: Final = ("handshakes_denied", "handshakes_failed")
+_REFUSED_MESSAGES: Final = ("identity_taken", "key_unknown")
 _SOCKETS: Final = ("requests.sock", "subscribe.sock", "publish.sock")
 
 
@@ -128,13 +132,9 @@ def _folder(bus: BusAddress) -> Iterator[Check]:
         yield Check("folder", State.FAIL, f"{directory} is no folder", "choose another with --bus or HOOT_BUS")
     elif found.st_uid != os.getuid():
         yield Check("folder", State.FAIL, f"{directory} belongs to user {found.st_uid}", "choose another with --bus")
-    elif mode & (stat.S_IWGRP | stat.S_IWOTH):
-        yield Check(
-            "folder", State.FAIL, f"others may write to {directory} (mode {mode:04o})", f"chmod 700 {directory}"
-        )
     elif mode & (stat.S_IRWXG | stat.S_IRWXO):
         advice = f"chmod 700 {directory}"
-        yield Check("folder", State.WARN, f"others may look into {directory} (mode {mode:04o})", advice)
+        yield Check("folder", State.FAIL, f"others can get at {directory} (mode {mode:04o})", advice)
     else:
         yield Check("folder", State.OK, f"{directory} is this user's alone (mode {mode:04o})")
 
@@ -146,13 +146,30 @@ def _reach(bus: BusAddress) -> Iterator[Check]:
         require_loopback(bus.requests, insecure=False)
     except CannotServe:
         finding = f"{bus.text} can be reached from other machines"
-        yield Check("address", State.WARN, finding, "use a loopback address, or a network that is closed to strangers")
+        if os.environ.get(KEY_VARIABLE):
+            yield Check("address", State.OK, f"{finding}, by those whose keys are let in")
+        else:
+            advice = "use keys (docs/security.md), a loopback address, or a network that is closed to strangers"
+            yield Check("address", State.WARN, finding, advice)
     else:
         yield Check("address", State.OK, f"{bus.text} is this machine's own")
 
 
+def _keys(bus: BusAddress) -> Iterator[Check]:
+    try:
+        keys = Keys.from_environment()
+    except KeysError as error:
+        yield Check("keys", State.FAIL, str(error), "`hoot keys new` makes a pair; see docs/security.md")
+        return
+    if keys is None:
+        yield Check("keys", State.OK, "none: for a bus without, that all may use who reach its address")
+    else:
+        finding = f"this is {fingerprint(keys.public)}…, and the broker is to be {fingerprint(keys.broker)}…"
+        yield Check("keys", State.OK, finding)
+
+
 def _broker(bus: BusAddress) -> Iterator[Check]:
-    from hootbus.frames.errors import HootError
+    from hootbus.frames.errors import Denied, HootError
     from hootbus.workers import Client
 
     if not _somebody_listens(bus):
@@ -163,14 +180,29 @@ def _broker(bus: BusAddress) -> Iterator[Check]:
             status = client.call("hoot.broker/status", timeout=_ASK_S).json()
         finding = f"version {status['version']} is {status['state']}, pid {status['pid']}, workers: {status['workers']}"
         theirs = status["version"]
+        refused = {name: status["counters"].get(name, 0) for name in _REFUSALS}
+        refused |= {name: status["dropped"].get(name, 0) for name in _REFUSED_MESSAGES}
+    except KeysError:
+        # Said already, with the keys.
+        return
+    except Denied as error:
+        yield Check("broker", State.FAIL, f"the one at {bus.text}: {error.message}", "its log names who is refused")
+        return
     except (HootError, KeyError, TypeError) as error:
         finding = f"something listens at {bus.text} but does not answer as a broker ({error})"
         yield Check("broker", State.FAIL, finding, "stop what serves there, or choose another address with --bus")
         return
     if theirs == version("hootbus"):
         yield Check("broker", State.OK, finding)
+        yield from _refusals(refused)
     else:
         yield Check("broker", State.WARN, f"{finding}; this is {version('hootbus')}", "restart it with this version")
+
+
+def _refusals(refused: dict[str, int]) -> Iterator[Check]:
+    if any(refused.values()):
+        counted = ", ".join(f"{name} {count}" for name, count in refused.items() if count)
+        yield Check("refusals", State.WARN, counted, "the broker's log says who it was; see docs/security.md")
 
 
 def _nobody(bus: BusAddress) -> Iterator[Check]:
@@ -207,5 +239,6 @@ _CHECKS: Final[tuple[Callable[[BusAddress], Iterator[Check]], ...]] = (
     _alignment,
     _descriptors,
     _folder,
+    _keys,
     _broker,
 )

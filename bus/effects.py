@@ -33,8 +33,15 @@ class Judge(msgspec.Struct, frozen=True):
     case: Case
 
 
+class Expel(msgspec.Struct, frozen=True):
+    """Cut these connections, and keep the key (b"" for none) out for a while: who was there before it is back first."""
+
+    principal: bytes
+    connections: tuple[int, ...]
+
+
 class Stop(msgspec.Struct, frozen=True):
     """Nothing is left to do: the broker may end."""
 
 
-Effect: TypeAlias = Send | Publish | Note | Judge | Stop
+Effect: TypeAlias = Send | Publish | Note | Judge | Expel | Stop

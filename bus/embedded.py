@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Self
 from hootbus.bus.broker import Broker
 from hootbus.bus.limits import Limits
 from hootbus.frames.address import BusAddress, parse_address
+from hootbus.frames.keys import NO_KEYS
 
 if TYPE_CHECKING:
     from hootbus.workers import AsyncClient, Client, Publisher, Subscriber, Worker
@@ -60,25 +61,25 @@ class EmbeddedBroker:
         """A blocking client of this bus."""
         from hootbus.workers import Client
 
-        return self._stack.enter_context(Client(self._address))
+        return self._stack.enter_context(Client(self._address, keys=NO_KEYS))
 
     def async_client(self) -> "AsyncClient":
         """An asyncio client of this bus, for `async with`: only the loop that opened it can close it."""
         from hootbus.workers import AsyncClient
 
-        return AsyncClient(self._address)
+        return AsyncClient(self._address, keys=NO_KEYS)
 
     def publisher(self) -> "Publisher":
         """A publisher of events on this bus."""
         from hootbus.workers import Publisher
 
-        return self._stack.enter_context(Publisher(self._address))
+        return self._stack.enter_context(Publisher(self._address, keys=NO_KEYS))
 
     def subscriber(self, *topics: str) -> "Subscriber":
         """A subscriber to the topics that begin like these, to all if none is given. It misses nothing from here on."""
         from hootbus.workers import Subscriber
 
-        return self._stack.enter_context(Subscriber(*topics, address=self._address))
+        return self._stack.enter_context(Subscriber(*topics, address=self._address, keys=NO_KEYS))
 
     def worker(self, worker: "Worker") -> "Worker":
         """Runs the worker on this bus, in threads of this process, until the broker ends or it is stopped.

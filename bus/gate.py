@@ -238,6 +238,11 @@ class Gate:
         self._note("worker_refused", service=candidate.service.decode(), reason=str(error))
         self._effects.append(Send(answers.disconnect(candidate.route, True, candidate.ready_id, error)))
 
+    def revoke(self, candidate: Candidate, error: HootError, now: float) -> None:
+        """The worker has lost the right to offer its service: it need not wait any more."""
+        self.leave(candidate, now)
+        self.tell(candidate, error)
+
     def _forget(self, inquiry: Inquiry) -> None:
         of_service = self._inquiries[inquiry.service]
         del of_service[inquiry.methods]

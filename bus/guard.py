@@ -5,17 +5,21 @@ import ipaddress
 import os
 import resource
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from types import TracebackType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hootbus.frames.address import BusAddress
+
+if TYPE_CHECKING:
+    from hootbus.bus.dialout import DialOut
 
 _LOCK_NAME: Final = "broker.lock"
 # What a socket's file is called while nobody is let in.
 _ASIDE: Final = ".full"
 _PRIVATE: Final = 0o700
-_OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class CannotServe(Exception):
@@ -46,8 +50,9 @@ class IpcFolder:
             raise CannotServe(f"cannot make the folder {directory}: {error.strerror}") from None
         if found.st_uid != os.getuid():
             raise CannotServe(f"{directory} belongs to another user; choose a folder of your own with --bus")
-        if found.st_mode & _OTHERS_MAY_WRITE:
-            raise CannotServe(f"others may write to {directory}; run: chmod 700 {directory}")
+        if found.st_mode & _OTHERS:
+            mode = stat.S_IMODE(found.st_mode)
+            raise CannotServe(f"others can get at {directory} (mode {mode:04o}); run: chmod 700 {directory}")
         lock = os.path.join(directory, _LOCK_NAME)
         try:
             self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -114,8 +119,11 @@ def raise_descriptor_limit() -> int:
     return hard
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches this host: a name that has to be looked up may be anybody's."""
+def is_loopback(endpoint: str) -> bool:
+    """Whether nobody reaches the endpoint but from this machine."""
+    if not endpoint.startswith("tcp://"):
+        return True
+    host = endpoint.removeprefix("tcp://").rpartition(":")[0].strip("[]")
     if host == "localhost":
         return True
     try:
@@ -124,13 +132,28 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def require_loopback(endpoint: str, insecure: bool) -> None:
-    """Raises CannotServe for a tcp endpoint that other machines reach: nothing here asks who they are."""
-    if not endpoint.startswith("tcp://") or insecure:
-        return
-    host = endpoint.removeprefix("tcp://").rpartition(":")[0].strip("[]")
-    if not is_loopback(host):
+def require_loopback(endpoint: str, *, insecure: bool, keyed: bool = False) -> None:
+    """Raises CannotServe for a tcp endpoint that other machines reach, unless `keyed`: nobody asks who they are."""
+    if not (insecure or keyed or is_loopback(endpoint)):
         raise CannotServe(
             f"{endpoint} can be reached from other machines, and everyone there could use the bus. "
-            "Serve a loopback address, or say --insecure if the network is closed to strangers."
+            "Give it keys (--key and --allow; docs/security.md), serve a loopback address, "
+            "or say --insecure if the network is closed to strangers."
         )
+
+
+def require_closed(event_feed: str, dialled: "Iterable[DialOut]", *, insecure: bool) -> None:
+    """Raises CannotServe where a broker with keys would have an opening without: such keys would promise too much."""
+    if insecure:
+        return
+    if event_feed.startswith("tcp://"):
+        raise CannotServe(
+            f"Hootenanny's subscribers know no keys, so whoever reaches {event_feed} would read the events. "
+            "Serve them at ipc://..., in a folder of your own, or say --insecure."
+        )
+    for target in dialled:
+        if not is_loopback(target.endpoint):
+            raise CannotServe(
+                f"{target.service} at {target.endpoint} would be dialled without keys, over a network. "
+                "Have it connect as a worker, or reach it through a tunnel at a loopback address, or say --insecure."
+            )

@@ -36,27 +36,18 @@ from hootbus.bus.statements import (
 from hootbus.bus.tally import Tally
 from hootbus.bus.versions import Version
 from hootbus.bus.ward import QUARANTINE, Ward
-from hootbus.frames.errors import BadBody, HootError, UnknownMethod, UnknownService, UnsupportedContentType
+from hootbus.frames.errors import BadBody, Denied, HootError, UnknownMethod, UnknownService, UnsupportedContentType
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import SERVICE_BYTES_MAX, ContentType
 from hootbus.schemas import BodyError, Method, read_capnp, standard
 
 BROKER: Final = b"hoot.broker"
 EVENTS: Final = b"hoot.events"
-DRAIN: Final = b"hoot.broker/drain"
 # Only under this prefix does the broker publish for a peer, so that nobody can speak in another's name.
 ECHO_PREFIX: Final = "hoot.echo."
 _ECHO_CHARS_MAX: Final = 64
 # Of all schemas in one answer: a few bytes ask for it, and the broker does nothing else while it writes it.
 _SCHEMA_BYTES_MAX: Final = 4 * 1024 * 1024
-
-
-def administers(frame: bytes) -> bool:
-    """Whether a request under this service frame changes the broker for others, or shows what is theirs.
-
-    Everything else of the broker's own may be asked by whoever may call it.
-    """
-    return frame == DRAIN or frame.partition(b"/")[0] == QUARANTINE
 
 
 class House:
@@ -74,7 +65,9 @@ class House:
         pid: int,
         effects: list[Effect],
         now: float,
+        judging: bool = True,
     ) -> None:
+        self._judging = judging
         self._requests = requests
         self._roster = roster
         self._gate = gate
@@ -119,6 +112,8 @@ class House:
 
     def _comparison(self, message: Message, now: float) -> Comparison:
         """The question in a body, which carries a schema and so is Cap'n Proto. Raises BadBody or another."""
+        if not self._judging:
+            raise Denied("this broker asks nobody who they are (--insecure), so it looks at nobody's schema")
         if message.content_type is not ContentType.CAPNPROTO:
             raise UnsupportedContentType("hoot.broker/compare takes Cap'n Proto")
         try:
@@ -196,6 +191,8 @@ class House:
             "schemas_unjudged": tally.schemas_unjudged,
             "schemas_unanswered": tally.schemas_unanswered,
             "doors_closed": tally.doors_closed,
+            "handshakes_denied": tally.handshakes_denied,
+            "handshakes_failed": tally.handshakes_failed,
         }
         dropped = dict(tally.dropped)
         for field, count in tally.malformed.items():

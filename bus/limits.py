@@ -59,6 +59,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     # Services that the metrics tell apart; the others are told together.
     metric_services: int = 100
 
+    # Peers whose identities are known to be their keys'; those of whom nothing is open make room for others.
+    identities: int = 100_000
+
     # How long a worker may take to send its schema, and the judge to judge it.
     schema_timeout_s: float = 10.0
     judge_timeout_s: float = 10.0
@@ -70,6 +73,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     lost_after_max_s: float = 3600.0
     # How long accepted requests wait for the next worker of a service that lost its last one.
     linger_s: float = 5.0
+    # How long an identity belongs to the key that used it last, when nothing of it is open.
+    identity_idle_s: float = 3600.0
 
     def __post_init__(self) -> None:
         for name, value in structs.asdict(self).items():

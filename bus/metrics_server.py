@@ -41,7 +41,7 @@ class MetricsServer:
     """
 
     def __init__(self, broker: Broker, host: str, port: int, *, insecure: bool = False) -> None:
-        if not insecure and not is_loopback(host):
+        if not insecure and not is_loopback(f"tcp://{host}:{port}"):
             raise CannotServe(
                 f"{host} can be reached from other machines, and everyone there could read the metrics. "
                 "Serve them at a loopback address, or say --insecure if the network is closed to strangers."

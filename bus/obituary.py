@@ -9,6 +9,7 @@ import zmq
 from hootbus.frames.address import BusAddress
 from hootbus.frames.context import aligned_context
 from hootbus.frames.errors import WorkerLost
+from hootbus.frames.keys import Keys, resolve_keys
 from hootbus.frames.message import Message, serialize
 from hootbus.frames.options import Options
 from hootbus.frames.protocol import REQUEST_ID_BYTES, Command, ContentType, Flag
@@ -20,10 +21,11 @@ _TELL_MS: Final = 1000
 _LINGER_MS: Final = 500
 
 
-def tell_gone(bus: BusAddress, identity: bytes) -> bool:
+def tell_gone(bus: BusAddress, identity: bytes, keys: Keys | None = None) -> bool:
     """Tells the broker that the worker with this identity is dead, in its name. False if there is no broker to tell."""
     context = aligned_context()
-    wire = Wire(dealer(context, identity, drop_unsent=True))
+    # With the worker's own keys, as its identity is theirs.
+    wire = Wire(dealer(context, identity, drop_unsent=True, keys=resolve_keys(keys)))
     try:
         wire.socket.connect(bus.requests)
         if not wire.socket.poll(_TELL_MS, zmq.POLLOUT):

@@ -9,7 +9,8 @@ from typing import Final
 import zmq
 
 from hootbus.frames.address import BusAddress
-from hootbus.frames.sockets import BACKLOG, PIPE_MESSAGES, event_socket
+from hootbus.frames.keys import Keys
+from hootbus.frames.sockets import BACKLOG, PIPE_MESSAGES, Domain, event_socket
 
 # The broker's own publishers and subscribers are in its process.
 PUBLISH_INSIDE: Final = "inproc://hoot-publish"
@@ -19,11 +20,13 @@ SUBSCRIBE_INSIDE: Final = "inproc://hoot-subscribe"
 class EventProxy:
     """The events half of a broker. `bind` first, then `start`; ends with the context's `term`."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], *, backlog: int = BACKLOG) -> None:
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], keys: Keys | None = None, *, backlog: int = BACKLOG
+    ) -> None:
         # One way only: over XSUB and XPUB the proxy would hand whatever a subscriber sends, subscription or not, on
         # to every publisher (measured).
-        self._from_publishers = event_socket(context, zmq.SUB)
-        self._to_subscribers = event_socket(context, zmq.PUB)
+        self._from_publishers = event_socket(context, zmq.SUB, keys, Domain.PUBLISH)
+        self._to_subscribers = event_socket(context, zmq.PUB, keys, Domain.SUBSCRIBE)
         self._to_subscribers.setsockopt(zmq.SNDHWM, PIPE_MESSAGES)
         for socket in (self._from_publishers, self._to_subscribers):
             socket.setsockopt(zmq.BACKLOG, backlog)
@@ -38,6 +41,11 @@ class EventProxy:
         except zmq.ZMQError:
             self._from_publishers.unbind(bound)
             raise
+
+    @property
+    def sockets(self) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes]]:
+        """That of publishers and that of subscribers; its thread's from `start` on."""
+        return self._from_publishers, self._to_subscribers
 
     def start(self) -> None:
         """Begins to forward."""

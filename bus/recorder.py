@@ -5,6 +5,7 @@ cost it anything. Both halves run on one loop, so that a replay sees the events 
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Final
@@ -14,8 +15,9 @@ import msgspec
 from hootbus.bus.recording import Recording, RecordingLimits
 from hootbus.frames.address import BusAddress
 from hootbus.frames.buffer import Frames
-from hootbus.frames.errors import BadBody, BadFrame
+from hootbus.frames.errors import BadBody, BadFrame, Denied
 from hootbus.frames.event import TOPIC_BYTES_MAX, read_event
+from hootbus.frames.keys import Keys, resolve_keys
 from hootbus.frames.protocol import RECORDER, ContentType
 from hootbus.frames.replay import write_replays
 from hootbus.schemas import standard, write_struct
@@ -44,15 +46,18 @@ class Recorder:
     `worker` is what runs it: it begins to record before it is taken in, and ends with it.
     """
 
-    def __init__(self, address: BusAddress, topics: tuple[str, ...] = (), *, limits: RecordingLimits) -> None:
+    def __init__(
+        self, address: BusAddress, topics: tuple[str, ...] = (), *, limits: RecordingLimits, keys: Keys | None = None
+    ) -> None:
         self._address = address
+        self._keys = resolve_keys(keys)
         self._topics = topics
         self.recording: Final = Recording(limits)
         self._gaps = Gaps()
         self._lost = 0
         self._malformed = 0
         self._replays = 0
-        self.worker: Final = Worker(RECORDER.decode(), address.text, slots=_SLOTS)
+        self.worker: Final = Worker(RECORDER.decode(), address.text, slots=_SLOTS, keys=self._keys)
         self.worker.on_start(self._begin)
         self.worker.on_stop(self._end)
         self.worker.method(self.replay)
@@ -86,11 +91,12 @@ class Recorder:
 
     async def _begin(self) -> None:
         self._ended = False
-        self._subscription = Subscription(self._topics, self._address)
+        self._subscription = Subscription(self._topics, self._address, self._keys)
         self._happened = asyncio.Event()
         self._catching_up = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._subscription.descriptor, self._look)
+        self._loop.add_reader(self._subscription.watch_descriptor, self._check)
         try:
             await self._catch_up()
         except BaseException:  # cancelled, mostly; cleaned up after and raised again
@@ -100,6 +106,7 @@ class Recorder:
     def _end(self) -> None:
         self._ended = True
         self._loop.remove_reader(self._subscription.descriptor)
+        self._loop.remove_reader(self._subscription.watch_descriptor)
         self._subscription.close()
 
     async def _catch_up(self) -> None:
@@ -127,6 +134,15 @@ class Recorder:
             self._take(frames)
         # The descriptor tells of changes, not of what is left.
         self._loop.call_soon(self._look)
+
+    def _check(self) -> None:
+        """Something has happened to the connection, or may be tried again."""
+        if self._ended:
+            return
+        with suppress(Denied):  # the log has it; an operator may give the right back
+            self._subscription.check()
+        if (pause_s := self._subscription.pause_s()) != math.inf:
+            self._loop.call_later(pause_s, self._check)
 
     def _take(self, frames: Frames) -> None:
         try:

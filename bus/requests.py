@@ -433,6 +433,10 @@ class Requests:
             stopping = WorkerLost("the broker stopped while a worker had this; whether it carried it out is not known")
         self._end(request, stopping, now)
 
+    def revoke(self, request: Request, denied: HootError, now: float) -> None:
+        """Ends a request whose client has lost the right to it."""
+        self._end(request, denied, now)
+
     def end_stream(self, request: Request, now: float) -> None:
         """A PARTIAL of it could not be delivered, so what follows would have a hole."""
         self._end(request, Overloaded("the client did not take the parts fast enough"), now)

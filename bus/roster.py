@@ -45,8 +45,10 @@ class Roster:
         instance: bytes,
         effects: list[Effect],
         now: float,
+        judging: bool = True,
     ) -> None:
         self._limits = limits
+        self._judging = judging
         self._tally = tally
         self._requests = requests
         self._gate = gate
@@ -68,8 +70,8 @@ class Roster:
 
     # Coming
 
-    def ready(self, message: Message, now: float, stopping: BrokerStopping | None) -> None:
-        """A READY: the worker is in, or is told why not. A broker that is `stopping` takes no new ones."""
+    def ready(self, message: Message, now: float, refusal: HootError | None) -> None:
+        """A READY: the worker is in, or is told why not: with the `refusal`, if there is one already."""
         before = self.workers.get(message.route[0])
         if before is not None and before.dialled:
             # Its registration is the operator's, who said what it offers.
@@ -87,15 +89,17 @@ class Roster:
             if candidate.ready_id == message.request_id:
                 return
             self._gate.leave(candidate, now)
-        if stopping is not None:
+        if isinstance(refusal, BrokerStopping):
             extended = message.options is not None
-            self._effects.append(Send(answers.disconnect(message.route, extended, message.request_id, stopping)))
+            self._effects.append(Send(answers.disconnect(message.route, extended, message.request_id, refusal)))
             return
         try:
+            if refusal is not None:
+                raise refusal
             name, registration = self._judge(message)
             version: Version | None = None
             # A plain worker could not be asked for its schema.
-            if message.options is not None and (methods := stated(registration.methods)):
+            if message.options is not None and self._judging and (methods := stated(registration.methods)):
                 service = self._requests.services.get(name)
                 version = service.versions.find(methods) if service is not None else None
                 if version is None:
@@ -340,6 +344,11 @@ class Roster:
             in_flight=len(worker.in_flight),
         )
         self._requests.lost(worker, now, died)
+
+    def dismiss(self, worker: Worker, error: HootError, now: float) -> None:
+        """The worker has lost the right to offer its service: it is told, and has nothing to finish."""
+        self._effects.append(Send(answers.disconnect(worker.route, worker.extended, error=error)))
+        self.lose(worker, error.message, now, died=False)
 
     def dismiss_all(self, error: BrokerStopping) -> None:
         """The broker ends: every worker is told."""

@@ -23,6 +23,7 @@ from hootbus.bus.member import Member
 from hootbus.bus.notify import Notifier
 from hootbus.bus.obituary import ending, tell_gone
 from hootbus.frames.address import BusAddress
+from hootbus.frames.keys import Keys
 
 _log = getLogger("hootbus.supervisor")
 
@@ -83,7 +84,9 @@ class Supervisor:
         drain_timeout_s: float,
         backoff: Backoff | None = None,
         notifier: Notifier | None = None,
+        keys: Keys | None = None,
     ) -> None:
+        self._keys = keys
         self._command = command
         self._bus = bus
         self._drain_timeout_s = drain_timeout_s
@@ -185,7 +188,7 @@ class Supervisor:
         # One that ended by itself has said goodbye; one that could not begin, or not before we stopped it, was never
         # there.
         if status is not None and status not in (0, CANNOT_BEGIN) and not member.ended_as_asked(status):
-            tell_gone(self._bus, member.identity)
+            tell_gone(self._bus, member.identity, self._keys)
         return status
 
     def _failed_to_follow(self, place: Place, member: Member, status: int, now: float) -> None:

@@ -35,6 +35,12 @@ class Dropped(StrEnum):
     CREDIT_UNKNOWN = "credit_unknown"
     CREDIT_LATE = "credit_late"
     BAD_REGISTRATION = "bad_registration"
+    # From another key than the one whose identity it is; to an identity that another key holds the connection of; from
+    # a key that is not let in any more; of a peer that found no room for its identity.
+    IDENTITY_TAKEN = "identity_taken"
+    IDENTITY_HELD = "identity_held"
+    KEY_UNKNOWN = "key_unknown"
+    IDENTITIES_FULL = "identities_full"
 
 
 class Tally:
@@ -61,6 +67,9 @@ class Tally:
     schemas_unanswered: int = 0
     # How often nobody was let in for want of descriptors.
     doors_closed: int = 0
+    # Connections that did not come about: their key is not let in, or has not the right; or keys do not match at all.
+    handshakes_denied: int = 0
+    handshakes_failed: int = 0
 
     def __init__(self) -> None:
         self.dropped: dict[str, int] = dict.fromkeys(Dropped, 0)

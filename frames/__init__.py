@@ -23,6 +23,7 @@ from hootbus.frames.errors import (
     error_from_wire,
 )
 from hootbus.frames.event import EventHeader, read_event, write_event_header
+from hootbus.frames.keys import Keys, KeysError
 from hootbus.frames.malformed import MalformedMessage, Route
 from hootbus.frames.message import Message, check, parse, serialize
 from hootbus.frames.options import NO_OPTIONS, Options, read_options, write_options
@@ -54,6 +55,8 @@ __all__ = [
     "Frames",
     "HandlerFailed",
     "HootError",
+    "Keys",
+    "KeysError",
     "LinkChange",
     "MalformedMessage",
     "Message",

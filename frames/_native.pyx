@@ -47,6 +47,7 @@ ctypedef int (*msg_more_t)(hoot_msg_t *) noexcept nogil
 ctypedef int (*msg_copy_t)(hoot_msg_t *, hoot_msg_t *) noexcept nogil
 ctypedef void *(*msg_data_t)(hoot_msg_t *) noexcept nogil
 ctypedef size_t (*msg_size_t)(hoot_msg_t *) noexcept nogil
+ctypedef const char *(*msg_gets_t)(hoot_msg_t *, const char *) noexcept nogil
 ctypedef int (*errno_t)() noexcept nogil
 
 cdef object _library = ctypes.CDLL(zmq.backend.cython._zmq.__file__)
@@ -64,6 +65,7 @@ cdef msg_more_t msg_more = <msg_more_t>_address("zmq_msg_more")
 cdef msg_copy_t msg_copy = <msg_copy_t>_address("zmq_msg_copy")
 cdef msg_data_t msg_data = <msg_data_t>_address("zmq_msg_data")
 cdef msg_size_t msg_size = <msg_size_t>_address("zmq_msg_size")
+cdef msg_gets_t msg_gets = <msg_gets_t>_address("zmq_msg_gets")
 cdef errno_t zmq_errno = <errno_t>_address("zmq_errno")
 
 cdef int DONTWAIT = zmq.DONTWAIT
@@ -256,24 +258,38 @@ cdef object _error(int reason):
     return zmq.ContextTerminated() if reason == ETERM else zmq.ZMQError(reason)
 
 
+cdef bytes _property(hoot_msg_t *message, const char *name):
+    """What its connection is known by: every frame of a message has it, a ROUTER's identity frame too."""
+    cdef const char *value = msg_gets(message, name)
+    return b"" if value == NULL else <bytes>value
+
+
 cdef class Wire:
     """A socket's whole messages, received and sent in one call each. It owns the socket: close it here.
 
     Frames of a HOOT01 message that may be headers are bytes; the body and the attachments are Frames. On the sockets
     that carry events (SUB, PUB and their X kinds) the third frame, the body, is the Frame.
 
-    `lent` and `copied` count the frames of LENT_BYTES_MIN and more that it was given to send.
+    `lent` and `copied` count the frames of LENT_BYTES_MIN and more that it was given to send. If it is `authenticated`,
+    `principal` is who sent the message that was received last, the User-Id that the ZAP handler has given (b"" for none),
+    and `descriptor` the connection over which it came, -1 if that is not known.
     """
 
     cdef void *handle
+    cdef bint authenticated
+    cdef readonly bytes principal
+    cdef readonly int descriptor
     cdef Py_ssize_t start
     cdef Py_ssize_t held
     cdef readonly object socket
     cdef readonly Py_ssize_t lent
     cdef readonly Py_ssize_t copied
 
-    def __init__(self, socket not None):
+    def __init__(self, socket not None, authenticated=False):
         self.socket = socket
+        self.authenticated = authenticated
+        self.principal = b""
+        self.descriptor = -1
         self.handle = <void *><uintptr_t>socket.underlying
         kind = socket.type
         self.start = 1 if kind == zmq.ROUTER else 0
@@ -308,6 +324,10 @@ cdef class Wire:
             # A signal is no answer: who hears None waits for the socket's edge-triggered descriptor, perhaps in vain.
             if reason != EINTR:
                 raise _error(reason)
+        if self.authenticated:
+            self.principal = _property(&frame.message, "User-Id")
+            # What ZMQ_SRCFD reads.
+            self.descriptor = int(_property(&frame.message, "__fd") or -1)
         frames = []
         while True:
             more = msg_more(&frame.message)

@@ -30,8 +30,11 @@ class Wire:
 
     lent: Final = 0
 
-    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+    def __init__(self, socket: zmq.Socket[bytes], authenticated: bool = False) -> None:
         self.socket = socket
+        self.principal = b""
+        self.descriptor = -1
+        self._authenticated = authenticated
         self.copied = 0
         self._start = 1 if socket.type == zmq.ROUTER else 0
         self._held = 2 if socket.type in _EVENT_SOCKETS else None
@@ -46,6 +49,9 @@ class Wire:
             frame = self.socket.recv(zmq.DONTWAIT, copy=False)
         except zmq.Again:
             return None
+        if self._authenticated:
+            self.principal = _property(frame, "User-Id")
+            self.descriptor = int(_property(frame, "__fd") or -1)
         frames: Frames = []
         held = self._held
         count = 0
@@ -85,6 +91,14 @@ class Wire:
             return frame.bytes
         # pyzmq's view is writable; what several may share must not be.
         return memoryview(frame).toreadonly()  # type: ignore[arg-type]  # pyzmq's stub misstates its buffer protocol
+
+
+def _property(frame: zmq.Frame, name: str) -> bytes:
+    try:
+        value = frame.get(name)
+    except zmq.ZMQError:
+        return b""
+    return value.encode() if isinstance(value, str) else b""
 
 
 def on_loan() -> int:

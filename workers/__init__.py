@@ -17,6 +17,7 @@ from hootbus.frames.errors import (
     UnsupportedContentType,
     WorkerLost,
 )
+from hootbus.frames.keys import Keys
 from hootbus.workers.async_client import AsyncClient
 from hootbus.workers.client import Client
 from hootbus.workers.content import Reply
@@ -45,6 +46,7 @@ __all__ = [
     "Hello",
     "HelloAck",
     "HootError",
+    "Keys",
     "Limits",
     "Overloaded",
     "Publisher",

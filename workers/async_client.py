@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Self
 
 from hootbus.frames.address import resolve_address
+from hootbus.frames.keys import Keys, resolve_keys
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import Flag
 from hootbus.schemas import StructType
@@ -23,13 +24,15 @@ from hootbus.workers.session import Call, Dropped, no_drops
 class AsyncClient:
     """Sends requests to a bus from one asyncio loop; thousands may be in flight at once.
 
-    `address` is `tcp://HOST:PORT` or `ipc://DIRECTORY`; without it HOOT_BUS or the user's own bus. It connects on first
+    `address` is `tcp://HOST:PORT` or `ipc://DIRECTORY`; without it HOOT_BUS or the user's own bus. `keys` are for a
+    bus that wants some; without them HOOT_KEY and HOOT_BROKER_KEY, if they are set. It connects on first
     use and waits for a broker that is not there yet. Errors are `hootbus.frames.errors`, raised where the outcome is
     awaited; a request of which nothing is heard ends with DeadlineExceeded after `timeout` seconds.
     """
 
-    def __init__(self, address: str | None = None, *, limits: Limits | None = None) -> None:
+    def __init__(self, address: str | None = None, *, limits: Limits | None = None, keys: Keys | None = None) -> None:
         self._address = resolve_address(address)
+        self._keys = resolve_keys(keys)
         self._limits = limits or Limits()
         self._new_id = IdSource()
         self._calls: Calls | None = None
@@ -238,5 +241,5 @@ class AsyncClient:
         if self._closed:
             raise RuntimeError("the client is closed")
         if self._calls is None:
-            self._calls = Calls(self._address, self._limits, self._new_id)
+            self._calls = Calls(self._address, self._limits, self._new_id, keys=self._keys)
         return self._calls

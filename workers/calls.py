@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from hootbus.frames.address import BusAddress
 from hootbus.frames.errors import BadFrame, Cancelled, HootError
+from hootbus.frames.keys import Keys
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import SERVICE_BYTES_MAX, TRACEPARENT_BYTES_MAX, Command, ContentType, Flag
 from hootbus.schemas import StructType
@@ -139,7 +140,12 @@ class Calls:
     """
 
     def __init__(
-        self, address: BusAddress, limits: Limits, new_id: IdSource, on_idle: Callable[[], None] = lambda: None
+        self,
+        address: BusAddress,
+        limits: Limits,
+        new_id: IdSource,
+        on_idle: Callable[[], None] = lambda: None,
+        keys: Keys | None = None,
     ) -> None:
         self._address = address
         self._on_idle = on_idle
@@ -150,7 +156,7 @@ class Calls:
         self.session = ClientSession(
             new_id=new_id, random=random.random, now=time.monotonic(), limits=limits, address=address.text
         )
-        self._connection = Connection(address, self.session, self._carry_out, limits, _LOG)
+        self._connection = Connection(address, self.session, self._carry_out, limits, _LOG, keys=keys)
 
     def start(self, call: Call, waiter: Waiter, part: PartTaker | None = None, *, now: bool = False) -> None:
         """Sends the request; `waiter` gets its outcome and `part` the PARTIALs of a streamed one.

@@ -12,6 +12,7 @@ from typing import Self
 
 from hootbus.frames.address import resolve_address
 from hootbus.frames.errors import Cancelled, HootError
+from hootbus.frames.keys import Keys, resolve_keys
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import Flag
 from hootbus.schemas import StructType
@@ -50,7 +51,8 @@ class ReplyFuture(Future[Reply]):
 class Client:
     """Sends requests to a bus; safe to share between threads, and each may have thousands in flight.
 
-    `address` is `tcp://HOST:PORT` or `ipc://DIRECTORY`; without it HOOT_BUS or the user's own bus. A client made before
+    `address` is `tcp://HOST:PORT` or `ipc://DIRECTORY`; without it HOOT_BUS or the user's own bus. `keys` are for a
+    bus that wants some; without them HOOT_KEY and HOOT_BROKER_KEY, if they are set. A client made before
     a fork cannot be used after it: make it in the child. Errors and `timeout` as with `AsyncClient`.
 
     A call that is alone does all the work in its own thread. When several want something at once, for futures and for
@@ -58,8 +60,9 @@ class Client:
     looks: that the broker went or was replaced is noticed, and logged, with the next request.
     """
 
-    def __init__(self, address: str | None = None, *, limits: Limits | None = None) -> None:
+    def __init__(self, address: str | None = None, *, limits: Limits | None = None, keys: Keys | None = None) -> None:
         self._address = resolve_address(address)
+        self._keys = resolve_keys(keys)
         self._limits = limits or Limits()
         self._new_id = IdSource()
         self._pid = os.getpid()
@@ -317,7 +320,7 @@ class Client:
         self._driver.close()
 
     async def _open(self) -> Calls:
-        return Calls(self._address, self._limits, self._new_id, self._driver.rest)
+        return Calls(self._address, self._limits, self._new_id, self._driver.rest, self._keys)
 
 
 class _Answer:

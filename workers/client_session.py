@@ -27,6 +27,7 @@ from hootbus.workers.flow import Inflow
 from hootbus.workers.limits import Limits, backoff
 from hootbus.workers.link import Link, LinkState
 from hootbus.workers.session import (
+    Barred,
     Call,
     Closed,
     Connected,
@@ -142,6 +143,8 @@ class ClientSession:
         # When streams are looked at whose last grant may have been lost.
         self._looks: Deadlines[bytes] = Deadlines()
         self._closed = False
+        # Why no connection came about, if that is known.
+        self._hindrance = ""
         # By target and fingerprint: what is being compared, and until when what this broker has found to be understood
         # is taken to be so.
         self._questions: dict[tuple[bytes, int], Pending] = {}
@@ -230,11 +233,28 @@ class ClientSession:
     # Events.
 
     def _connected(self, event: Event, now: float) -> list[Effect]:
+        self._hindrance = ""
         return [self._hello()] if self._link.connected(now) else []
 
     def _disconnected(self, event: Event, now: float) -> list[Effect]:
         self._link.disconnected(now)
         return []
+
+    def _barred(self, event: Event, now: float) -> list[Effect]:
+        """To wait for a broker that does not let us in is in vain, and what an earlier connection has sent is lost."""
+        assert isinstance(event, Barred)
+        self._hindrance = event.error.message
+        if not event.hopeless:
+            return []
+        self._link.disconnected(now)
+        lost = WorkerLost(f"{event.error.message}; whether the request was carried out is not known")
+        effects: list[Effect] = []
+        for pending in list(self._pending.values()):
+            # What waits for a comparison may have ended with it.
+            if pending.call.request_id in self._pending:
+                sent = pending.stage is _SENT and not pending.idempotent
+                effects += self._end(pending, lost if sent else event.error)
+        return effects
 
     def _ticked(self, event: Event, now: float) -> list[Effect]:
         effects: list[Effect] = []
@@ -527,7 +547,7 @@ class ClientSession:
         self.reached["request_timeout_s"] += timeout is None
         after = f"no reply within {self._limits.request_timeout_s if timeout is None else timeout} s"
         if pending.stage is _HELD:
-            return DeadlineExceeded(f"{after}: there was no broker at {self._address}")
+            return DeadlineExceeded(f"{after}: {self._hindrance or f'there was no broker at {self._address}'}")
         return DeadlineExceeded(after)
 
     def _give_up(self, pending: Pending, error: HootError) -> list[Effect]:
@@ -574,6 +594,7 @@ def _milliseconds(seconds: float) -> int:
 _EVENTS: Final[dict[type, Callable[[ClientSession, Event, float], list[Effect]]]] = {
     Connected: ClientSession._connected,
     Disconnected: ClientSession._disconnected,
+    Barred: ClientSession._barred,
     Malformed: ClientSession._malformed,
     Unsent: ClientSession._unsent,
     Ticked: ClientSession._ticked,

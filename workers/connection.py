@@ -16,12 +16,25 @@ from typing import Final, Protocol
 
 from hootbus.frames.address import BusAddress
 from hootbus.frames.context import aligned_context
-from hootbus.frames.errors import BadFrame
+from hootbus.frames.errors import BadFrame, Denied
+from hootbus.frames.keys import Keys
 from hootbus.frames.message import Message, parse, serialize
-from hootbus.frames.sockets import LinkChange, Monitor, dealer
+from hootbus.frames.sockets import LinkChange, Monitor, connect_again, dealer
 from hootbus.frames.wire import SENT, Wire
+from hootbus.workers.handshakes import RETRY_S, Handshakes
 from hootbus.workers.limits import Limits
-from hootbus.workers.session import Connected, Disconnected, Effect, Event, Malformed, Received, Send, Ticked, Unsent
+from hootbus.workers.session import (
+    Barred,
+    Connected,
+    Disconnected,
+    Effect,
+    Event,
+    Malformed,
+    Received,
+    Send,
+    Ticked,
+    Unsent,
+)
 
 IDENTITY_BYTES: Final = 16
 _MS_PER_S: Final = 1000
@@ -73,6 +86,7 @@ class Connection:
         limits: Limits,
         log: logging.Logger,
         identity: bytes | None = None,
+        keys: Keys | None = None,
     ) -> None:
         self._session = session
         self._carry_out = carry_out
@@ -86,10 +100,11 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._open = True
-        self._refusal_logged = False
+        self._endpoint = address.requests
+        self._handshakes = Handshakes(keys is not None)
         # A context of its own: it is never shared over a fork, and ends with the connection.
         self._context = aligned_context()
-        socket = dealer(self._context, identity or new_identity())
+        socket = dealer(self._context, identity or new_identity(), keys=keys)
         self._wire = Wire(socket)
         # Before the connection is begun, as its first event would be missed.
         self._monitor = Monitor(socket)
@@ -264,14 +279,28 @@ class Connection:
             return
         for change in self._monitor.read():
             if change is LinkChange.UP:
+                self._handshakes.succeeded()
                 self.tell(Connected())
             elif change is LinkChange.DOWN:
                 self._went_down()
-            elif not self._refusal_logged:
-                self._refusal_logged = True
-                self._log.warning("the peer at the bus address does not complete the handshake: is it a broker?")
+            else:
+                self._shut_out(change)
             if self._closed():
                 return
+
+    def _shut_out(self, change: LinkChange) -> None:
+        if change is not LinkChange.CUT:
+            self._loop.call_later(RETRY_S, self._connect_again)
+        failure = self._handshakes.failed(change)
+        if failure is None:
+            return
+        if failure.fresh:
+            self._log.warning("%s", failure.words)
+        self.tell(Barred(Denied(failure.words), failure.hopeless))
+
+    def _connect_again(self) -> None:
+        if self._open:
+            connect_again(self._wire.socket, self._endpoint)
 
     def _closed(self) -> bool:
         """Whether an effect has closed the connection; a function, so that the type checker asks each time too."""

@@ -1,6 +1,7 @@
 """Publishing events: nothing is lost between here and the broker, and what has to wait travels together."""
 
 import asyncio
+import logging
 import math
 import secrets
 import select
@@ -15,9 +16,11 @@ from hootbus.frames.address import resolve_address
 from hootbus.frames.context import aligned_context
 from hootbus.frames.errors import BadFrame, DeadlineExceeded, UnsupportedContentType
 from hootbus.frames.event import TOPIC_BYTES_MAX, EventHeader, write_event_header
+from hootbus.frames.keys import Keys, resolve_keys
 from hootbus.frames.protocol import MESSAGE_BYTES_MAX, ContentType
 from hootbus.frames.sockets import event_socket
 from hootbus.frames.wire import SENT, Wire
+from hootbus.workers.handshakes import Watch
 from hootbus.workers.outgoing import encode, with_attachments
 from hootbus.workers.sequences import TOPICS_MAX, Sequences
 from hootbus.workers.session import Body
@@ -35,6 +38,7 @@ _BROKER_INTERVAL_S: Final = 0.05
 _SUBSCRIBED_INTERVAL_NS: Final = 1_000_000
 _LINGER_MS: Final = 2000
 _MS_PER_S: Final = 1000
+_LOG: Final = logging.getLogger("hootbus.publisher")
 _SUBSCRIBED: Final = b"\x01"
 _UNSUBSCRIBED: Final = b"\x00"
 
@@ -43,16 +47,20 @@ class Publisher:
     """Publishes events to a bus; safe to share between threads.
 
     `address` is `tcp://HOST:PORT` or `ipc://DIRECTORY`; without it HOOT_BUS or the user's own bus. An event is on its
-    way when `publish` returns. Without a broker it waits for one, as an event sent to nobody would be lost in silence.
+    way when `publish` returns. Without a broker it waits for one, as an event sent to nobody would be lost in silence;
+    of one that does not let it in it raises Denied. `keys` are as for a `Client`.
 
     With `full="drop"` it never waits: an event for which there is no broker, or no room, is counted in `dropped`, and
     subscribers see it as missing. Until what waits has left then, all that is published is dropped.
     """
 
-    def __init__(self, address: str | None = None, *, full: Literal["block", "drop"] = "block") -> None:
+    def __init__(
+        self, address: str | None = None, *, keys: Keys | None = None, full: Literal["block", "drop"] = "block"
+    ) -> None:
         if full not in ("block", "drop"):
             raise ValueError(f"a publisher that is full can 'block' or 'drop', not {full!r}")
         self._address = resolve_address(address)
+        keys = resolve_keys(keys)
         self._drops = full == "drop"
         self.dropped = 0
         # What was dropped and not yet left out of its topic's numbers: those that wait come before it.
@@ -67,13 +75,15 @@ class Publisher:
         self._subscribed = False
         self._looked_ns = 0
         self._context = aligned_context()
-        socket = event_socket(self._context, zmq.XPUB)
+        socket = event_socket(self._context, zmq.XPUB, keys)
         socket.setsockopt(zmq.SNDHWM, _PIPE_MESSAGES)
         # Full is told instead of dropped. The broker reads all it can, so it is full for moments only.
         socket.setsockopt(zmq.XPUB_NODROP, 1)
         self._socket = socket
         self._wire = Wire(socket)
         self._fd: int = socket.fileno()
+        # Before the connection is begun, as its first event would be missed.
+        self._watch = Watch(socket, self._address.publish, keys, _LOG)
         socket.connect(self._address.publish)
 
     def __enter__(self) -> Self:
@@ -122,6 +132,7 @@ class Publisher:
             with self._lock:
                 if self._try(topic, name, encoded) or self._drop(name):
                     return
+                self._watch.check()
             left = math.inf if until is None else until - time.monotonic()
             if left <= 0:
                 raise self._too_late(timeout)
@@ -146,6 +157,7 @@ class Publisher:
             self._changed.notify_all()
         if self._flusher is not None:
             self._flusher.join()
+        self._watch.close()
         self._wire.close(_LINGER_MS)
         self._context.term()
 
@@ -238,6 +250,7 @@ class Publisher:
 
     def _wait(self, until: float | None, timeout: float | None) -> None:
         """A moment for others, or DeadlineExceeded."""
+        self._watch.check()
         left = None if until is None else until - time.monotonic()
         if left is not None and left <= 0:
             raise self._too_late(timeout)

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Final
 
 from hootbus.frames.buffer import Frames
+from hootbus.frames.errors import Denied
 from hootbus.workers.backlog import Backlog
 from hootbus.workers.event import Event
-from hootbus.workers.subscription import Subscription, milliseconds
+from hootbus.workers.subscription import Subscription, milliseconds, readable
 
 _WAKE: Final = b"\0"
 _WAKE_BYTES: Final = 1
@@ -27,7 +28,9 @@ class Reader:
         self._backlog = backlog
         self._decode = decode
         self._lock = threading.Lock()
+        # What the program's key function has raised, which is the end; and that it is not let in (any more).
         self._error: Exception | None = None
+        self._denied: Denied | None = None
         self._thread: threading.Thread | None = None
         self._stopping = False
         # Whether there is a word in the pipe.
@@ -65,7 +68,11 @@ class Reader:
                 self._wake_up()
 
     def take(self) -> Event | None:
-        """The event that waits longest. Raises what the program's key function has raised, once nothing waits."""
+        """The event that waits longest.
+
+        Once nothing waits it raises what the program's key function has raised, and Denied once for each attempt to
+        connect that was refused.
+        """
         with self._lock:
             event = self._backlog.take()
             if event is None:
@@ -74,13 +81,20 @@ class Reader:
                 if self._awake:
                     self._awake = False
                     os.read(self.descriptor, _WAKE_BYTES)
+                if self._denied is not None:
+                    denied, self._denied = self._denied, None
+                    raise denied
             return event
 
     def poll(self, seconds: float) -> None:
         """Waits until something waits, at most so many seconds."""
-        readable = select.poll()
-        readable.register(self.descriptor, select.POLLIN)
-        readable.poll(milliseconds(seconds))
+        happened = select.poll()
+        happened.register(self.descriptor, select.POLLIN)
+        happened.poll(milliseconds(seconds))
+
+    async def wait(self, seconds: float) -> None:
+        """As `poll`, for asyncio programs."""
+        await readable(self.descriptor, seconds)
 
     def _wake_up(self) -> None:
         # Once until it was found that nothing waits any more: the pipe has room for so many words only.
@@ -88,16 +102,26 @@ class Reader:
             self._awake = True
             os.write(self._wake, _WAKE)
 
+    def _check(self) -> None:
+        try:
+            self._subscription.check()
+        except Denied as denied:
+            with self._lock:
+                self._denied = denied
+                self._wake_up()
+
     def _run(self) -> None:
         happened = select.poll()
         happened.register(self._subscription.descriptor, select.POLLIN)
+        happened.register(self._subscription.watch_descriptor, select.POLLIN)
         happened.register(self._stop_asked, select.POLLIN)
         try:
             while not self._stopping:
                 if (frames := self._subscription.receive()) is not None:
                     self.put(self._decode(frames))
                 else:
-                    happened.poll()
+                    happened.poll(milliseconds(self._subscription.pause_s()))
+                    self._check()
         except Exception as error:  # noqa: BLE001  # of the program's key function: it belongs to whoever reads
             with self._lock:
                 self._error = error

@@ -10,6 +10,7 @@ from typing import Final
 
 from hootbus.frames.address import BusAddress
 from hootbus.frames.errors import HootError
+from hootbus.frames.keys import Keys
 from hootbus.schemas import Registration, write_registration
 from hootbus.workers.connection import Connection, IdSource
 from hootbus.workers.execution import Execution
@@ -38,6 +39,7 @@ class Serving:
         *,
         drain_timeout: float,
         identity: bytes | None,
+        keys: Keys | None,
         validate: Validate,
         on_ready: Callable[[], None] | None,
     ) -> None:
@@ -65,7 +67,7 @@ class Serving:
         self.execution = Execution(
             methods, registration.slots, self, limits, self.session.reached, self.mailbox, validate
         )
-        self._connection = Connection(address, self.session, self._carry_out, limits, _LOG, identity)
+        self._connection = Connection(address, self.session, self._carry_out, limits, _LOG, identity, keys)
 
     def ended(self) -> Awaitable[None]:
         """Returns when the worker has stopped. Raises the HootError with which it was refused."""

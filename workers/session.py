@@ -24,6 +24,13 @@ class Disconnected(msgspec.Struct, frozen=True, gc=False):
     """The connection is down; libzmq tries again on its own."""
 
 
+class Barred(msgspec.Struct, frozen=True, gc=False):
+    """The broker does not let this peer in; unless it is `hopeless`, it may be no broker that hangs up."""
+
+    error: HootError
+    hopeless: bool = True
+
+
 class Received(msgspec.Struct, frozen=True, gc=False):
     """A message came from the broker."""
 
@@ -48,7 +55,7 @@ class Ticked(msgspec.Struct, frozen=True, gc=False):
     """Time has passed; due when `wake_at()` says so, harmless at any other time."""
 
 
-Event: TypeAlias = Connected | Disconnected | Received | Malformed | Unsent | Ticked
+Event: TypeAlias = Connected | Disconnected | Barred | Received | Malformed | Unsent | Ticked
 
 
 class Send(msgspec.Struct, frozen=True, gc=False):

@@ -9,6 +9,7 @@ from hootbus.frames.address import resolve_address
 from hootbus.frames.buffer import Frames
 from hootbus.frames.errors import BadFrame, DeadlineExceeded, UnknownService
 from hootbus.frames.event import read_event
+from hootbus.frames.keys import Keys, resolve_keys
 from hootbus.frames.options import U32_MAX
 from hootbus.frames.protocol import RECORDER
 from hootbus.frames.replay import read_replay
@@ -22,7 +23,7 @@ from hootbus.workers.publisher import ECHO_PREFIX
 from hootbus.workers.reader import Reader
 from hootbus.workers.seam import Seam
 from hootbus.workers.sequences import Gaps
-from hootbus.workers.subscription import Subscription, left_of, readable, until_of
+from hootbus.workers.subscription import Subscription, left_of, until_of
 
 # Events that come while it is getting ready, kept for later; more are lost, and counted.
 _EARLY_MAX: Final = 100_000
@@ -32,9 +33,10 @@ _REPLAY: Final = f"{RECORDER.decode()}/replay"
 class Subscriber:
     """Receives the events of a bus whose topics begin with one of `topics`; all events if none is given.
 
-    `address` as for `Publisher`. Use it with `for` or `async for`, or `receive`; `with` (or `async with`) returns when
-    it is ready: what is published from then on is seen, or counted as lost. It waits for a broker that is not there
-    yet, and goes on when one comes back. For one thread, or one task, at a time.
+    `address` and `keys` as for `Publisher`. Use it with `for` or `async for`, or `receive`; `with` (or `async with`)
+    returns when it is ready: what is published from then on is seen, or counted as lost. It waits for a broker that is
+    not there yet, and goes on when one comes back; of one that does not let it in (any more) it raises Denied. For one
+    thread, or one task, at a time.
 
     `replay` events of each topic that were published before come first, `latest` the last one of each: from the
     recorder (`hoot recorder`), without a gap or a double where they meet what is published now. Without a recorder
@@ -53,6 +55,7 @@ class Subscriber:
         self,
         *topics: str,
         address: str | None = None,
+        keys: Keys | None = None,
         replay: int = 0,
         latest: bool = False,
         policy: Policy | None = None,
@@ -62,6 +65,7 @@ class Subscriber:
     ) -> None:
         _check(replay, policy, key, buffer, buffer_bytes)
         self._address = resolve_address(address)
+        self._keys = resolve_keys(keys)
         self._topics = topics
         self._replay = max(replay, int(latest))
         self._gaps = Gaps()
@@ -72,7 +76,7 @@ class Subscriber:
         self.malformed = 0
         # What comes until all is there that was asked for of what had been before.
         self._seam = Seam() if self._replay else None
-        self._subscription = Subscription(topics, self._address)
+        self._subscription = Subscription(topics, self._address, self._keys)
         self._backlog: Backlog | None = None
         self._reader: Reader | None = None
         if policy is not None:
@@ -82,7 +86,7 @@ class Subscriber:
     def __enter__(self) -> Self:
         try:
             self.ready()
-        except BaseException:  # no recorder, Ctrl-C: nobody else will close it; raised again
+        except BaseException:  # not let in, no recorder, Ctrl-C: nobody else will close it; raised again
             self.close()
             raise
         return self
@@ -140,7 +144,7 @@ class Subscriber:
             await self.aready(timeout)
         source = self._reader or self._subscription
         while (event := self._next()) is None:
-            await readable(source.descriptor, left_of(until, timeout))
+            await source.wait(left_of(until, timeout))
         return event
 
     def ready(self, timeout: float | None = None) -> None:
@@ -153,7 +157,7 @@ class Subscriber:
         with self._getting_ready():
             self._mark(timeout)
             if self._seam is not None:
-                with Client(self._address.text) as client, self._asking(timeout):
+                with Client(self._address.text, keys=self._keys) as client, self._asking(timeout):
                     for part in client.stream(_REPLAY, self._question(), timeout=_within(until, timeout)):
                         self._take_replayed(part)
                 self._mark(_within(until, timeout))
@@ -164,7 +168,7 @@ class Subscriber:
         with self._getting_ready():
             await self._amark(timeout)
             if self._seam is not None:
-                async with AsyncClient(self._address.text) as client:
+                async with AsyncClient(self._address.text, keys=self._keys) as client:
                     stream = client.stream(_REPLAY, self._question(), timeout=_within(until, timeout))
                     with self._asking(timeout):
                         async with aclosing(stream) as parts:
@@ -227,7 +231,7 @@ class Subscriber:
 
     async def _amark(self, timeout: float | None) -> None:
         for pause in self._subscription.mark(self._early, timeout):
-            await readable(self._subscription.descriptor, pause)
+            await self._subscription.wait(pause)
 
     def _early(self, frames: Frames) -> None:
         """Keeps a message that came while it is getting ready."""

@@ -18,6 +18,7 @@ import msgspec
 
 from hootbus.frames.address import resolve_address
 from hootbus.frames.errors import HootError
+from hootbus.frames.keys import Keys, resolve_keys
 from hootbus.frames.options import U32_MAX
 from hootbus.frames.protocol import EXTENSION_VERSION, SERVICE_BYTES_MAX, SERVICE_NAME
 from hootbus.schemas import COPIES, Registration, StructType
@@ -70,7 +71,7 @@ class Worker:
     silent. `name` is for people. `drain_timeout` is how long it may take to finish what it has when it stops.
     `validate` says which Cap'n Proto requests are checked to the last field before a handler reads them: "on" all,
     "edge" those of peers that do not speak the extension, which other software has written, "off" none. Whatever it
-    says, a field is checked when it is read.
+    says, a field is checked when it is read. `keys` are as for a `Client`.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Worker:
         drain_timeout: float | None = None,
         validate: Validate = validation.DEFAULT,
         limits: Limits | None = None,
+        keys: Keys | None = None,
     ) -> None:
         if not re.fullmatch(SERVICE_NAME, service) or len(service) > SERVICE_BYTES_MAX:
             raise ValueError(f"{service!r} is no service name; use a-z, 0-9, '.', '_' and '-'")
@@ -99,6 +101,7 @@ class Worker:
         self._lost_after = lost_after
         self._validate = validation.checked(validate)
         self._limits = limits or Limits()
+        self._keys = keys
         self._drain_timeout = self._limits.drain_timeout_s if drain_timeout is None else _drain_time(drain_timeout)
         self._methods = Methods(service)
         self._start_hooks: list[Hook] = []
@@ -225,6 +228,7 @@ class Worker:
             self._limits,
             drain_timeout=self._drain_timeout,
             identity=self._identity,
+            keys=resolve_keys(self._keys),
             validate=self._validate,
             on_ready=on_ready,
         )

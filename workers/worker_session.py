@@ -29,6 +29,7 @@ from hootbus.workers.link import Link, LinkState
 from hootbus.workers.session import (
     EMPTY_BODY,
     Abort,
+    Barred,
     Body,
     Closed,
     Connected,
@@ -221,6 +222,12 @@ class WorkerSession:
             # What was still to be finished has nobody to answer to.
             return [*lost, *self._close(WorkerLost("broker lost"))]
         return lost
+
+    def _barred(self, event: Event, now: float) -> list[Effect]:
+        assert isinstance(event, Barred)
+        if not event.hopeless:
+            return []
+        return [Refused(event.error), *self._close(event.error)]
 
     def _ticked(self, event: Event, now: float) -> list[Effect]:
         effects: list[Effect] = []
@@ -468,6 +475,7 @@ def _answer(request: Message, command: Command, body: Body, options: Options | N
 _EVENTS: Final[dict[type, Callable[[WorkerSession, Event, float], list[Effect]]]] = {
     Connected: WorkerSession._connected,
     Disconnected: WorkerSession._disconnected,
+    Barred: WorkerSession._barred,
     Malformed: WorkerSession._malformed,
     Unsent: WorkerSession._unsent,
     Ticked: WorkerSession._ticked,

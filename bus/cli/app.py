@@ -45,6 +45,7 @@ _COMMANDS: Final = {
     "top": "hootbus.bus.cli.top:top",
     "quarantine": "hootbus.bus.cli.quarantine:quarantine",
     "ping": "hootbus.bus.cli.inspect:ping",
+    "keys": "hootbus.bus.cli.keys:keys",
     "doctor": "hootbus.bus.cli.examine:doctor",
     "schema": "hootbus.bus.cli.schema:schema",
     "demo": "hootbus.bus.cli.show:demo",

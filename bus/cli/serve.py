@@ -6,6 +6,7 @@ import os
 import signal
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -14,9 +15,10 @@ from hootbus.bus.cli.output import print_facts, print_ready
 from hootbus.bus.cli.settings import (
     SECONDS,
     Failed,
-    bus_options,
+    address_options,
     log_as,
     log_format_option,
+    own_key,
     read_again,
     reporting,
     setting,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from hootbus.bus.dialout import DialOut
     from hootbus.bus.limits import Limits
     from hootbus.bus.metrics_server import MetricsServer
+    from hootbus.bus.security import Security
     from hootbus.frames.address import BusAddress
 
 # How long a broker that has the address already may take to say who it is.
@@ -41,6 +44,7 @@ Examples:
   hoot broker --bus tcp://127.0.0.1:5580
   hoot broker --bus tcp://127.0.0.1:0           a free port; see the ready line
   hoot broker --connect 'text=tcp://127.0.0.1:7001;slots=2'
+  hoot broker --bus tcp://10.0.0.5:5580 --key broker.key_secret --allow keys/
   hoot broker --limit queue_messages=500 --limit requests_per_client=100
   hoot broker --metrics 127.0.0.1:9464           for Prometheus
 \b
@@ -104,7 +108,7 @@ def _kind(default: float) -> str:
 
 
 @click.command(epilog=_EPILOG)
-@bus_options
+@address_options
 @setting("--default-service", metavar="NAME", default="", help="Takes requests for services that nobody offers.")
 @setting(
     "--connect",
@@ -140,7 +144,20 @@ def _kind(default: float) -> str:
     metavar="HOST:PORT",
     help="Serve /metrics for Prometheus, /livez and /readyz over HTTP.",
 )
-@setting("--insecure", is_flag=True, help="Serve addresses that other machines reach.")
+@own_key("The broker's own key. With it everything is encrypted, and only keys of --allow are let in.")
+@setting(
+    "--allow",
+    type=click.Path(exists=True, file_okay=False),
+    metavar="FOLDER",
+    help="Public keys (NAME.key) that are let in; read again when it changes.",
+)
+@setting(
+    "--rights",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE.toml",
+    help="What each key may do; read again when it changes.",
+)
+@setting("--insecure", is_flag=True, help="Serve an address that other machines reach, without keys.")
 @log_format_option
 @click.pass_context
 def broker(
@@ -153,6 +170,9 @@ def broker(
     drain_timeout: float | None,
     limit: "Limits",
     metrics: tuple[str, int] | None,
+    key: str | None,
+    allow: str | None,
+    rights: str | None,
     insecure: bool,
     log_format: str,
 ) -> None:
@@ -171,15 +191,19 @@ def broker(
         limit = msgspec.structs.replace(limit, request_timeout_s=request_timeout)
     if drain_timeout is not None:
         limit = msgspec.structs.replace(limit, drain_timeout_s=drain_timeout)
-    served = Broker(
-        bus,
-        limits=limit,
-        default_service=default_service,
-        connect=connect,
-        hootenanny_events=hootenanny_events,
-        insecure=insecure,
-        notifier=take_notifier(),
-    )
+    if bool(key) != bool(allow) or (rights and not key):
+        raise click.UsageError("a broker with keys needs both, --key (its own) and --allow (the folder of the others')")
+    with reporting():
+        served = Broker(
+            bus,
+            limits=limit,
+            default_service=default_service,
+            connect=connect,
+            hootenanny_events=hootenanny_events,
+            insecure=insecure,
+            security=_security(key, allow, rights) if key and allow else None,
+            notifier=take_notifier(),
+        )
     served.on_reload(partial(read_again, ctx))
     _obey_signals(served)
     with reporting(), ExitStack() as stack:
@@ -192,6 +216,15 @@ def broker(
             if (pid := _who_serves(bus)) is not None:
                 raise Failed("cannot_serve", f"a broker already serves {bus.text} (pid {pid})") from None
             raise error from None
+
+
+def _security(key: str, allow: str, rights: str | None) -> "Security":
+    """Raises KeysError for files that are not in order."""
+    from hootbus.bus.keyring import Keyring
+    from hootbus.bus.security import Security
+    from hootbus.frames.keys import Keys
+
+    return Security(Keys.load(key), Keyring(Path(allow), Path(rights) if rights else None))
 
 
 def _obey_signals(served: "Broker") -> None:
@@ -242,11 +275,12 @@ def _who_serves(bus: "BusAddress") -> int | None:
     if not bus.port:
         return None
     from hootbus.frames.errors import HootError
+    from hootbus.frames.keys import NO_KEYS
     from hootbus.workers import Client
 
     logging.getLogger("hootbus").setLevel(logging.ERROR)
     try:
-        with Client(bus.text) as client:
+        with Client(bus.text, keys=NO_KEYS) as client:
             return int(client.call("hoot.broker/status", timeout=_WHO_S).json()["pid"])
     except (HootError, KeyError, TypeError, ValueError):
         return None

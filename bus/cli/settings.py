@@ -1,5 +1,6 @@
 """What all commands have in common: the bus address, the settings file, the log, and failures that are no surprise."""
 
+import functools
 import logging
 import math
 import os
@@ -9,7 +10,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import click
 from click.core import ParameterSource
@@ -21,6 +22,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _BUS: Final = "hootbus.bus"
+KEY_VARIABLE: Final = "HOOT_KEY"
+BROKER_KEY_VARIABLE: Final = "HOOT_BROKER_KEY"
+KEY_FILE: Final = click.Path(exists=True, dir_okay=False)
 _VERBOSE: Final = "hootbus.verbose"
 _CONFIG: Final = "hootbus.config"
 _LEVELS: Final = (logging.WARNING, logging.INFO, logging.DEBUG)
@@ -55,6 +59,7 @@ def reporting(as_json: bool = False) -> Iterator[None]:
     """Turns what the bus reports into a `Failed`."""
     from hootbus.bus.guard import CannotServe
     from hootbus.frames.errors import HootError
+    from hootbus.frames.keys import KeysError
 
     try:
         yield
@@ -62,6 +67,8 @@ def reporting(as_json: bool = False) -> Iterator[None]:
         raise Failed(error.code, error.message, details=error.details, as_json=as_json) from error
     except CannotServe as error:
         raise Failed("cannot_serve", str(error), as_json=as_json) from error
+    except KeysError as error:
+        raise Failed("bad_key", str(error), as_json=as_json) from error
 
 
 class Setting(click.Option):
@@ -151,6 +158,48 @@ def _choose_bus(ctx: click.Context, param: click.Parameter, value: "BusAddress |
 
 
 def bus_options(command: F) -> F:
+    """`--bus`, `--verbose` and the keys, for commands that connect; the function gets `bus`, a BusAddress.
+
+    The keys it does not get: they are put into the environment, where all that connects looks for them.
+    """
+
+    @functools.wraps(command)
+    def with_keys(*arguments: Any, key: str | None, broker_key: str | None, **options: Any) -> Any:  # noqa: ANN401  # as click has it
+        use_keys(key, broker_key)
+        return command(*arguments, **options)
+
+    return address_options(key_options(cast(F, with_keys)))
+
+
+def key_options(command: F) -> F:
+    """`--key` and `--broker-key`."""
+    command = setting(
+        "--broker-key",
+        type=KEY_FILE,
+        envvar=BROKER_KEY_VARIABLE,
+        metavar="NAME.key",
+        help="The broker's public key, for a bus with keys.",
+    )(command)
+    return own_key("Who you are, for a bus with keys: `hoot keys new` makes one.")(command)
+
+
+def own_key(text: str) -> Callable[[F], F]:
+    """`--key`."""
+    return setting("--key", type=KEY_FILE, envvar=KEY_VARIABLE, metavar="NAME.key_secret", help=text)
+
+
+def use_keys(key: str | None, broker_key: str | None) -> None:
+    """Has everything in this process that connects use these keys. Raises UsageError if one of them is missing."""
+    if (key is None) != (broker_key is None):
+        raise click.UsageError("a bus with keys needs both, --key (who you are) and --broker-key (whom you talk to)")
+    for variable, path in ((KEY_VARIABLE, key), (BROKER_KEY_VARIABLE, broker_key)):
+        if path is not None:
+            os.environ[variable] = os.path.abspath(path)
+        else:
+            os.environ.pop(variable, None)
+
+
+def address_options(command: F) -> F:
     """`--bus` and `--verbose` behind the command's name, too; the function gets `bus`, a BusAddress."""
     command = setting(
         "--verbose", "-v", count=True, expose_value=False, callback=configure_logging, help="Log more to stderr."

@@ -10,13 +10,15 @@ from hootbus.bus.cli.output import print_ready
 from hootbus.bus.cli.settings import (
     SECONDS,
     Failed,
-    bus_options,
+    address_options,
     forget_settings,
+    key_options,
     log_as,
     log_format_option,
     reporting,
     setting,
     show_notes,
+    use_keys,
     verbosity,
 )
 from hootbus.bus.lifeline import CANNOT_BEGIN
@@ -52,7 +54,8 @@ class _CannotBegin(Failed):
 
 
 @click.command(epilog=_EPILOG)
-@bus_options
+@address_options
+@key_options
 @click.argument("target", metavar="MODULE:OBJECT")
 @setting("-n", "--processes", type=click.IntRange(1, 1024), help="So many processes, restarted when they die.")
 @setting(
@@ -80,6 +83,8 @@ class _CannotBegin(Failed):
 def worker(
     ctx: click.Context,
     bus: "BusAddress",
+    key: str | None,
+    broker_key: str | None,
     target: str,
     processes: int | None,
     drain_timeout: float,
@@ -101,15 +106,21 @@ def worker(
     if processes is not None:
         from hootbus.bus.processes import hoot
         from hootbus.bus.supervisor import Supervisor
+        from hootbus.frames.keys import NO_KEYS, Keys
 
         # The same again, for one process. It must not supervise in turn.
         forget_settings(ctx)
-        options = ["--bus", bus.text, "--drain-timeout", str(drain_timeout), "--log-format", log_format]
+        keys = ["--key", key, "--broker-key", broker_key] if key and broker_key else []
+        options = ["--bus", bus.text, *keys, "--drain-timeout", str(drain_timeout), "--log-format", log_format]
         options += ["-v"] * verbosity(ctx)
         options += ["--recycle-requests", str(recycle_requests)] if recycle_requests is not None else []
         options += ["--recycle-mb", str(recycle_mb)] if recycle_mb is not None else []
         command = hoot("worker", *options, "--", target)
-        ctx.exit(Supervisor(command, processes, bus, drain_timeout_s=drain_timeout, notifier=notifier).run())
+        with reporting():
+            own = Keys.load(key, broker_key) if key and broker_key else NO_KEYS
+        supervisor = Supervisor(command, processes, bus, drain_timeout_s=drain_timeout, keys=own, notifier=notifier)
+        ctx.exit(supervisor.run())
+    use_keys(key, broker_key)
     given = ctx.get_parameter_source("drain_timeout") is not ParameterSource.DEFAULT
     recycling = Recycling(requests=recycle_requests or 0, mb=recycle_mb or 0)
     _attach(target, bus, drain_timeout if given else None, identity, notifier, recycling)

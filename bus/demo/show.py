@@ -17,6 +17,7 @@ from hootbus.bus.demo.wav import Clip
 from hootbus.bus.lifeline import Lifeline
 from hootbus.bus.processes import HootProcess
 from hootbus.frames.address import parse_address
+from hootbus.frames.keys import NO_KEYS
 from hootbus.schemas import CapnpBody, read_broadcast, write_json, write_struct
 from hootbus.workers import AsyncClient, Event, Subscriber
 from hootbus.workers.standard.demo_bus import AsyncAudioClient
@@ -124,7 +125,7 @@ def run(clips: list[Clip], screen: Screen) -> Report:
 
 
 async def _asked(clips: list[Clip], workers: int, screen: Screen, audience: "_Audience", address: str) -> Report:
-    async with AsyncClient(address) as bus:
+    async with AsyncClient(address, keys=NO_KEYS) as bus:
         return await _Client(bus, screen, audience, address).run(clips, workers)
 
 
@@ -219,7 +220,7 @@ class _Audience:
 
     def __init__(self, bus: str, screen: Screen) -> None:
         self._screen = screen
-        self._subscriber = Subscriber("demo.", address=bus)
+        self._subscriber = Subscriber("demo.", address=bus, keys=NO_KEYS)
         self._changed = threading.Condition()
         self._progress = 0
         self._results = 0

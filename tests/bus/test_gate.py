@@ -46,6 +46,7 @@ from bus_world.world import (
     sent,
     welcome,
 )
+from bus_world.world import refused as no
 from hootbus.bus.effects import Judge, Send
 from hootbus.bus.inputs import Judged, Received, Ticked
 from hootbus.bus.judgement import Case, Claim, Finding, Verdict
@@ -55,6 +56,7 @@ from hootbus.frames.errors import (
     BrokerStopping,
     Cancelled,
     DeadlineExceeded,
+    Denied,
     Overloaded,
     SchemaMismatch,
     UnknownService,
@@ -105,6 +107,18 @@ def test_until_then_it_is_listed_as_pending_and_gets_no_work() -> None:
     assert (service["workers"], service["pending"], service["queued"]) == (0, 1, 1)
     world.get(shown(question))
     assert world.step(Judged(Verdict(Finding.FINE, names=(("", ""),)))) == [welcome(b"w"), handed(b"w", request(b"c"))]
+
+
+def test_where_strangers_are_served_nobodys_schema_is_asked_for() -> None:
+    world = World(judging=False)
+    assert world.get(typed_ready(b"w")) == [welcome(b"w")]
+    assert world.get(typed_ready(b"x", (typed(V2),))) == [welcome(b"x")]
+    # Nothing is known of what they speak, so nothing is held against it.
+    asks = calls(b"c", A, V3)
+    assert world.get(asks) == [handed(b"w", asks)]
+    question = compares(b"c", B)
+    error = "this broker asks nobody who they are (--insecure), so it looks at nobody's schema"
+    assert world.get(question) == [no(question, Denied(error))]
 
 
 def test_an_equal_version_costs_no_judge() -> None:

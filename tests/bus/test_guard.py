@@ -82,8 +82,8 @@ def test_the_sockets_are_closed_to_others_whatever_the_umask(folder: str) -> Non
         os.umask(before)
 
 
-@pytest.mark.parametrize("mode", [0o720, 0o702, 0o777, 0o1777])
-def test_a_folder_that_others_may_write_to_is_refused(folder: str, mode: int) -> None:
+@pytest.mark.parametrize("mode", [0o750, 0o705, 0o720, 0o702, 0o755, 0o777, 0o1777])
+def test_a_folder_that_others_can_get_at_is_refused(folder: str, mode: int) -> None:
     os.chmod(folder, mode)
     with pytest.raises(CannotServe, match=f"chmod 700 {folder}"), ipc(folder):
         pass
@@ -148,3 +148,4 @@ def test_an_address_that_others_reach_must_be_asked_for(address: str) -> None:
     with pytest.raises(CannotServe, match="--insecure"):
         require_loopback(address, insecure=False)
     require_loopback(address, insecure=True)
+    require_loopback(address, insecure=False, keyed=True)

@@ -24,8 +24,8 @@ from bus_world.world import (
     rid,
     sent,
 )
+from hootbus.bus.access import Access
 from hootbus.bus.effects import Send
-from hootbus.bus.house import administers
 from hootbus.bus.limits import Limits
 from hootbus.frames.buffer import Buffer
 from hootbus.frames.errors import (
@@ -266,7 +266,7 @@ def test_the_question_is_json_or_capnp() -> None:
     ],
 )
 def test_one_place_says_what_needs_the_right_to_administer(frame: bytes, needed: bool) -> None:
-    assert administers(frame) is needed
+    assert Access(admin=False).may_call(b"", frame) is not needed
 
 
 def test_a_retry_that_no_worker_understands_any_more_is_refused_as_any_request() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from bus_world.inspect import check
 from hootbus.bus import answers
+from hootbus.bus.access import Access
 from hootbus.bus.core import Core
 from hootbus.bus.effects import Effect, Note, Send
 from hootbus.bus.inputs import Drain, Input, Received, ServiceConnected, Ticked, Undeliverable
@@ -37,7 +38,13 @@ A, B, C, D = rid(0xA), rid(0xB), rid(0xC), rid(0xD)
 class World:
     """The core under test. Every step is followed by a check of all that must agree."""
 
-    def __init__(self, limits: Limits | None = None, default_service: str = "") -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        default_service: str = "",
+        access: Access | None = None,
+        judging: bool = True,
+    ) -> None:
         self.now = START
         self.ids = 0
         self.core = Core(
@@ -48,6 +55,8 @@ class World:
             default_service=default_service,
             version="1.2.3",
             pid=77,
+            access=access,
+            judging=judging,
         )
 
     def _new_id(self) -> bytes:
@@ -68,6 +77,10 @@ class World:
     def get(self, message: Message, after: float = 0.0) -> list[Effect]:
         """What follows from a message."""
         return self.step(Received(message), after)
+
+    def hear(self, principal: bytes, message: Message, after: float = 0.0) -> list[Effect]:
+        """What follows from a message of the peer with this key."""
+        return self.step(Received(message, principal), after)
 
     def tick(self, after: float = 0.0) -> list[Effect]:
         """What follows from time alone, heartbeats left out."""

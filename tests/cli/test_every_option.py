@@ -21,6 +21,7 @@ ARGUMENTS: Final = {
     "worker": ["program:worker"],
     "call": ["text/upper"],
     "publish": ["jobs.done"],
+    "keys new": ["alice"],
     "schema check": [str(SCHEMA), str(SCHEMA)],
     "schema convert": ["binary:packed"],
     "schema fingerprint": [str(SCHEMA)],
@@ -29,7 +30,9 @@ ARGUMENTS: Final = {
 # For each flag what it may be, and what it may not be (None where any text will do).
 VALUES: Final[dict[str, tuple[str, str | None]]] = {
     "all": ("true", "nonsense"),
+    "allow": (str(SCHEMA.parent), "/no/such/folder"),
     "audio": (str(SCHEMA), "/no/such/file"),
+    "broker-key": (str(SCHEMA), "/no/such.key"),
     "bus": ("tcp://127.0.0.1:1", "nonsense"),
     "bytes": ("3", "0"),
     "check": ("true", "nonsense"),
@@ -45,8 +48,10 @@ VALUES: Final[dict[str, tuple[str, str | None]]] = {
     "idempotent": ("true", "nonsense"),
     "import-path": (str(SCHEMA.parent), "/no/such/folder"),
     "insecure": ("true", "nonsense"),
+    "dir": ("somewhere", str(SCHEMA)),
     "interval": ("7", "nan"),
     "json": ("true", "nonsense"),
+    "key": (str(SCHEMA), "/no/such.key_secret"),
     "latest": ("true", "nonsense"),
     "limit": ("workers=3 services=3", "nonsense"),
     "log-format": ("json", "nonsense"),
@@ -60,6 +65,7 @@ VALUES: Final[dict[str, tuple[str, str | None]]] = {
     "recycle-mb": ("500", "nan"),
     "recycle-requests": ("1000", "0"),
     "request-timeout": ("3", "inf"),
+    "rights": (str(SCHEMA), "/no/such.toml"),
     "schema": (f"{SCHEMA}:Broadcast", "/no/such.capnp:Broadcast"),
     "seconds": ("3", "0"),
     "segment-size": ("3", "0"),
@@ -128,8 +134,9 @@ class Case(NamedTuple):
 
     @property
     def variable(self) -> str:
-        # The bus is the same for all commands, and so is its variable.
-        words = ["hoot", *([self.command] if self.command and self.flag != "bus" else []), self.flag]
+        # The bus and the keys are the same for all commands, and so are their variables.
+        own = self.command and self.flag not in ("bus", "key", "broker-key")
+        words = ["hoot", *([self.command] if own else []), self.flag]
         return "_".join(words).upper().replace("-", "_").replace(" ", "_")
 
     @property

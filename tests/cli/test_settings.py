@@ -11,7 +11,7 @@ from hootbus.bus.embedded import EmbeddedBroker
 from hootbus.bus.processes import hoot
 
 COMMANDS = (
-    "broker worker call publish listen status services workers top quarantine ping doctor schema demo completion"
+    "broker worker call publish listen status services workers top quarantine ping keys doctor schema demo completion"
 ).split()
 
 

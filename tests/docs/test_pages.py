@@ -20,17 +20,20 @@ README: Final = ROOT / "README.md"
 GUIDE: Final = ROOT / "docs" / "guide.md"
 PROTOCOL: Final = ROOT / "docs" / "protocol.md"
 TYPES: Final = ROOT / "docs" / "types.md"
+SECURITY: Final = ROOT / "docs" / "security.md"
 PAGES: Final = (
     README,
     GUIDE,
     PROTOCOL,
     TYPES,
+    SECURITY,
     ROOT / "docs" / "schemas.md",
     ROOT / "docs" / "stability.md",
     ROOT / "CHANGELOG.md",
 )
 
-_BLOCKS: Final = [block for page in (README, GUIDE, TYPES) for block in read_blocks(page)]
+_BLOCKS: Final = [block for page in (README, GUIDE, TYPES, SECURITY) for block in read_blocks(page)]
+_SHELL: Final = ("printf", "mkdir", "cp", "rm", "while")
 _GUIDE_SECTIONS: Final = list(dict.fromkeys(block.section for block in read_blocks(GUIDE)))
 # As the guide's first lines say: a broker runs.
 _BROKER: Final = Block((CONSOLE, SERVES), '$ hoot broker\n{"ready":true,...}\n', GUIDE.name, "")
@@ -55,6 +58,11 @@ def test_the_readme(tmp_path: Path, bus: str) -> None:
 def test_the_page_on_types(tmp_path: Path, bus: str) -> None:
     with Reader(tmp_path, bus) as reader:
         reader.follow([_BROKER, *read_blocks(TYPES)])
+
+
+def test_the_page_on_security(tmp_path: Path, bus: str) -> None:
+    with Reader(tmp_path, bus) as reader:
+        reader.follow(read_blocks(SECURITY))
 
 
 @pytest.mark.parametrize("section", _GUIDE_SECTIONS)
@@ -89,7 +97,7 @@ def test_make_targets_that_are_named_exist() -> None:
     commands = [command for block in _BLOCKS if block.language == CONSOLE for command in block.commands()]
     made = {command.line.split()[1] for command in commands if command.program == "make"}
     assert {"demo", "check"} <= made <= targets
-    assert {command.program for command in commands} <= {*SETUP, "hoot", "python", "printf"}
+    assert {command.program for command in commands} <= {*SETUP, *_SHELL, "hoot", "python"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

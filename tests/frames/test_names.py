@@ -9,7 +9,8 @@ import hootbus.frames
 NAMES = """
 ERRORS FULL NATIVE NO_OPTIONS SENT SIGNATURE UNREACHABLE
 Alignment BadBody BadFrame BrokerStopping Buffer BusAddress Cancelled Command ContentType DeadlineExceeded Denied
-EventHeader Flag Frames HandlerFailed HootError LinkChange MalformedMessage Message Monitor Options Overloaded
+EventHeader Flag Frames HandlerFailed HootError Keys KeysError
+LinkChange MalformedMessage Message Monitor Options Overloaded
 Quarantined Route SchemaMismatch UnknownMethod UnknownService UnsupportedContentType Wire WorkerLost
 address_of aligned_context check dealer default_address error_from_wire event_socket parse parse_address probe
 read_event read_options resolve_address router serialize write_event_header write_options

@@ -13,7 +13,7 @@ from hootbus.frames.buffer import Frames
 Witness: TypeAlias = Callable[[str, str, Frames, int], None]
 
 # All that a Wire can do. Messages that took another way would not be counted, so a new one must be told of here.
-_KNOWN = {"close", "copied", "lent", "receive", "send", "socket"}
+_KNOWN = {"close", "copied", "descriptor", "lent", "principal", "receive", "send", "socket"}
 
 
 @contextmanager

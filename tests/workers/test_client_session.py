@@ -7,6 +7,7 @@ from hootbus.frames.errors import (
     BrokerStopping,
     Cancelled,
     DeadlineExceeded,
+    Denied,
     HandlerFailed,
     HootError,
     Overloaded,
@@ -20,6 +21,7 @@ from hootbus.workers.client_session import ClientSession
 from hootbus.workers.limits import Limits
 from hootbus.workers.link import LinkState
 from hootbus.workers.session import (
+    Barred,
     Call,
     Closed,
     Connected,
@@ -579,3 +581,38 @@ def test_a_disconnect_that_says_nothing_of_an_end_changes_nothing() -> None:
     assert world.hear(disconnect((), True)) == []
     assert world.session.link is LinkState.UP
     assert world.session.dropped[Dropped.UNEXPECTED] == 1
+
+
+def test_who_is_not_let_in_does_not_wait() -> None:
+    world = World()
+    world.ask(Call(request_id=A, timeout=TIMEOUT_S))
+    denied = Denied("the broker wants keys")
+    assert world.step(Barred(denied)) == [Outcome(A, denied)]
+    assert len(world.session) == 0
+    # What is asked next waits for the next attempt.
+    assert world.ask(Call(request_id=B, timeout=TIMEOUT_S)) == []
+    assert world.step(Barred(denied)) == [Outcome(B, denied)]
+
+
+def test_who_is_let_in_no_more_does_not_know_of_what_was_sent_unless_it_may_be_repeated() -> None:
+    world = World()
+    world.link()
+    world.ask(Call(request_id=A, timeout=TIMEOUT_S))
+    world.ask(Call(request_id=B, timeout=TIMEOUT_S, flags=Flag.IDEMPOTENT))
+    world.step(Disconnected())
+    first, second = world.step(Barred(Denied("gone")))
+    assert isinstance(first, Outcome)
+    assert isinstance(first.result, WorkerLost)
+    assert "gone; whether the request was carried out is not known" in first.result.message
+    assert isinstance(second, Outcome)
+    assert isinstance(second.result, Denied)
+
+
+def test_what_may_be_no_broker_is_waited_for_and_named_when_time_is_up() -> None:
+    world = World()
+    world.ask(Call(request_id=A, timeout=1.0))
+    assert world.step(Barred(Denied("it hangs up"), hopeless=False)) == []
+    late = [effect for effect in world.step(Ticked(), after=1.0) if isinstance(effect, Outcome)]
+    (outcome,) = late
+    assert isinstance(outcome.result, DeadlineExceeded)
+    assert outcome.result.message == "no reply within 1.0 s: it hangs up"

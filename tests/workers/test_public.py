@@ -10,6 +10,7 @@ PROGRAMS = {
     "Gathered",
     "Hello",
     "HelloAck",
+    "Keys",
     "Limits",
     "Publisher",
     "Reply",

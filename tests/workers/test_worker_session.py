@@ -17,6 +17,7 @@ from hootbus.workers.limits import Limits
 from hootbus.workers.link import LinkState
 from hootbus.workers.session import (
     Abort,
+    Barred,
     Body,
     Closed,
     Connected,
@@ -422,3 +423,10 @@ def test_its_schema_is_told_at_once_also_before_it_is_in_and_with_all_slots_take
     world.step(Connected())
     assert world.hear(question) == [Send(answer)]
     assert len(world.session) == 0
+
+
+def test_a_worker_that_is_not_let_in_gives_up_and_waits_for_what_may_be_no_broker() -> None:
+    denied = Denied("the broker does not let this key in")
+    world = World()
+    assert world.step(Barred(denied, hopeless=False)) == []
+    assert world.step(Barred(denied)) == [Refused(denied), Closed()]
