@@ -6,15 +6,25 @@ makes a typo must neither lock everyone out nor let anyone in; only a key whose 
 
 import os
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from hootbus.bus.access import Access, Known, Rights
-from hootbus.frames.keys import PUBLIC_SUFFIX, KeysError, fingerprint, public_files, read_public, require_own
+from hootbus.frames.keys import (
+    DEFAULT_NAME,
+    PUBLIC_SUFFIX,
+    KeysError,
+    fingerprint,
+    public_files,
+    read_public,
+    require_own,
+)
 
-_DEFAULT: Final = "default"
+# Of how many letters in common a table of no key's counts as a misspelt [default].
+_MISSPELT: Final = 0.8
 _Stamp = tuple[tuple[str, int, int, int, int, int], ...]
 
 
@@ -100,8 +110,10 @@ class Keyring:
         for path in public_files(self._folder):
             name = path.name.removesuffix(PUBLIC_SUFFIX)
             try:
-                if name == _DEFAULT:
-                    raise KeysError(f"{path}: {_DEFAULT!r} names the rights of all others; call the key something else")
+                if name == DEFAULT_NAME:
+                    raise KeysError(
+                        f"{path}: {DEFAULT_NAME!r} names the rights of all others; call the key something else"
+                    )
                 key = read_public(path)
                 if key in found.values():
                     raise KeysError(f"{path}: this key is let in under another name already")
@@ -125,10 +137,17 @@ class Keyring:
         for name, table in tables.items():
             if not isinstance(table, dict):
                 raise KeysError(
-                    f"{path}: {name!r} stands in no table; rights are in [{_DEFAULT}] or in [NAME] of a key"
+                    f"{path}: {name!r} stands in no table; rights are in [{DEFAULT_NAME}] or in [NAME] of a key"
                 )
-        base: dict[str, Any] = tables.pop(_DEFAULT, {})
-        default = _rights(path, _DEFAULT, base)
+            # Noted alone, it would give everybody what it was to take from them.
+            if name not in {DEFAULT_NAME, *self._keys} and get_close_matches(
+                name.lower(), [DEFAULT_NAME], cutoff=_MISSPELT
+            ):
+                raise KeysError(
+                    f"{path}: [{name}] is about no key; call it [{DEFAULT_NAME}] if it is meant for all others"
+                )
+        base: dict[str, Any] = tables.pop(DEFAULT_NAME, {})
+        default = _rights(path, DEFAULT_NAME, base)
         # What a key's own table does not say, the default's does.
         self._tables = {name: _rights(path, name, base | table) for name, table in tables.items()}
         self._default = default

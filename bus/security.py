@@ -1,4 +1,4 @@
-"""What a broker with keys has besides: its keyring, the authenticator, and an eye on connections that do not come about.
+"""What a broker with keys has besides: keyring, authenticator, and an eye on connections that do not come about.
 
 Without keys there is none of it. It decides nothing: rights are `access`, what follows from a change is the core's.
 """

@@ -20,6 +20,8 @@ PUBLIC_SUFFIX: Final = ".key"
 SECRET_SUFFIX: Final = ".key_secret"
 KEY_VARIABLE: Final = "HOOT_KEY"
 BROKER_KEY_VARIABLE: Final = "HOOT_BROKER_KEY"
+# Its table of rights is that of all keys without one of their own.
+DEFAULT_NAME: Final = "default"
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _Z85: Final = re.compile(rb"[0-9A-Za-z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 _FINGERPRINT_CHARS: Final = 8
@@ -87,12 +89,15 @@ def fingerprint(public: bytes) -> str:
 def new_pair(name: str, folder: Path) -> tuple[Path, Path]:
     """Makes `NAME.key` and `NAME.key_secret` in the folder, which is made for its owner alone if it is not there.
 
-    Raises KeysError if one of them exists: whoever trusts the old key would be locked out.
+    Raises KeysError if one of them exists: whoever trusts the old key would be locked out. Also for a name that no
+    broker would let in.
     """
     from zmq.auth import create_certificates
 
     if not _NAME.fullmatch(name):
         raise KeysError(f"{name!r} is no name for a key; use at most 64 of A-Z, a-z, 0-9, '.', '_' and '-'")
+    if name == DEFAULT_NAME:
+        raise KeysError(f"{name!r} names the rights of all others; call the key something else")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Written where nobody else can look, and put in place only when it is closed to others: the library's file is
@@ -121,17 +126,24 @@ def _put(made: Path, folder: Path) -> None:
 
 
 def read_public(path: Path) -> bytes:
-    """The public key in a certificate. Raises KeysError."""
+    """The public key in a certificate that holds nothing else. Raises KeysError.
+
+    A secret is refused, as it would otherwise work, and be handed to everybody.
+    """
     require_own(path, private=False)
-    return _certificate(path)[0]
+    public, secret = _certificate(path)
+    if secret is not None:
+        raise KeysError(f"{path} is a secret key, for its owner alone; give NAME{PUBLIC_SUFFIX} here")
+    return public
 
 
 def read_secret(path: Path) -> tuple[bytes, bytes]:
     """Public and secret key of a certificate that is its owner's alone. Raises KeysError."""
-    require_own(path, private=True)
+    # First: whoever gives the public one by mistake is not to be told that it should be closed to others.
     public, secret = _certificate(path)
     if secret is None:
         raise KeysError(f"{path} has no secret key; give the file NAME{SECRET_SUFFIX}")
+    require_own(path, private=True)
     import zmq
 
     if zmq.curve_public(secret) != public:

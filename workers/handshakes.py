@@ -29,10 +29,14 @@ class Failure(msgspec.Struct, frozen=True, gc=False):
 
 
 class Handshakes:
-    """Finds words for the failures of one connection, and tells each kind once until a handshake has succeeded."""
+    """Finds words for the failures of one connection, and tells each kind once until a handshake has succeeded.
 
-    def __init__(self, keyed: bool) -> None:
+    `right` is what an endpoint wants of a key beside that it is let in; that for requests wants nothing.
+    """
+
+    def __init__(self, keyed: bool, right: str = "") -> None:
         self._keyed = keyed
+        self._right = right
         self._cut = 0
         self._told: set[LinkChange] = set()
 
@@ -52,7 +56,8 @@ class Handshakes:
 
     def _words(self, change: LinkChange) -> str:
         if change is LinkChange.DENIED:
-            return "the broker does not let this key in, or it lacks the right to publish or to subscribe"
+            lacking = f", or it lacks the right to {self._right}" if self._right else ""
+            return f"the broker does not let this key in{lacking}"
         if change is LinkChange.MISMATCHED and self._keyed:
             return "the broker has no keys: leave out HOOT_KEY and HOOT_BROKER_KEY, or give it --key and --allow"
         if change is LinkChange.MISMATCHED:
@@ -65,11 +70,13 @@ class Handshakes:
 class Watch:
     """An event socket's connection: tries again where libzmq does not, and tells who waits that it is in vain."""
 
-    def __init__(self, socket: zmq.Socket[bytes], endpoint: str, keys: Keys | None, log: logging.Logger) -> None:
+    def __init__(
+        self, socket: zmq.Socket[bytes], endpoint: str, keys: Keys | None, log: logging.Logger, *, right: str
+    ) -> None:
         self._socket = socket
         self._endpoint = endpoint
         self._log = log
-        self._handshakes = Handshakes(keys is not None)
+        self._handshakes = Handshakes(keys is not None, right)
         self._monitor = Monitor(socket, widen=False)
         self._again_at: float | None = None
         self._denied: Denied | None = None

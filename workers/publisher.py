@@ -83,7 +83,7 @@ class Publisher:
         self._wire = Wire(socket)
         self._fd: int = socket.fileno()
         # Before the connection is begun, as its first event would be missed.
-        self._watch = Watch(socket, self._address.publish, keys, _LOG)
+        self._watch = Watch(socket, self._address.publish, keys, _LOG, right="publish")
         socket.connect(self._address.publish)
 
     def __enter__(self) -> Self:

@@ -54,7 +54,7 @@ class Subscription:
         # The next message that is there: the wire's own, as a call of ours would be a tenth of what an event costs.
         self.receive: Callable[[], Frames | None] = self._wire.receive
         # Before the connection is begun, as its first event would be missed.
-        self._watch = Watch(self._socket, address.subscribe, keys, _LOG)
+        self._watch = Watch(self._socket, address.subscribe, keys, _LOG, right="subscribe")
         self._socket.connect(address.subscribe)
 
     @property

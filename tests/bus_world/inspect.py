@@ -90,8 +90,8 @@ def check_gate(core: Core) -> None:
         [],
     )
     asked = {inquiry.first.asked_id: inquiry.first for inquiry in inquiries if inquiry.proof is None}
-    agree("who is asked for a schema", {asked_id: each for asked_id, (_, each) in gate._asked.items()}, asked)
-    moments = [until for until, _ in gate._asked.values()]
+    agree("who is asked for a schema", {asked_id: each for asked_id, (_, each) in gate.asked.items()}, asked)
+    moments = [until for until, _ in gate.asked.values()]
     agree("the order in which patience ends", moments, sorted(moments))
     compared = [*gate._questions]
     on_trial = gate._on_trial

@@ -71,6 +71,20 @@ def test_what_is_no_key_is_said(tmp_path: Path) -> None:
         read_public(tmp_path / "nobody.key")
 
 
+def test_a_public_key_in_the_secrets_place_is_said_and_no_mode_of_it(tmp_path: Path) -> None:
+    public, secret = new_pair("alice", tmp_path)
+    with pytest.raises(KeysError, match="has no secret key"):
+        Keys.load(public)
+    with pytest.raises(KeysError, match="is a secret key"):
+        Keys.load(secret, new_pair("broker", tmp_path)[1])
+
+
+def test_the_name_of_all_others_rights_is_no_keys(tmp_path: Path) -> None:
+    with pytest.raises(KeysError, match="rights of all others"):
+        new_pair("default", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_secret_is_in_no_repr(tmp_path: Path) -> None:
     keys = Keys.load(new_pair("alice", tmp_path)[1])
     assert keys.secret.decode() not in f"{keys} {keys!r}"
@@ -121,6 +135,8 @@ def test_a_key_has_the_defaults_rights_where_its_own_table_says_nothing(tmp_path
         ('[alice]\noffer = "text"\n', r"\[alice\].*array"),
         ("admin = true\n", "'admin' stands in no table"),
         ("[alice", "rights.toml"),
+        ("[defaults]\ncall = []\n", r"\[defaults\] is about no key.*\[default\]"),
+        ("[Default]\ncall = []\n", r"\[Default\] is about no key.*\[default\]"),
     ],
 )
 def test_a_mistake_in_the_rights_is_said_and_nobody_gets_any(tmp_path: Path, rights: str, said: str) -> None:

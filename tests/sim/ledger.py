@@ -232,10 +232,7 @@ class Ledger:
         if error is not None and not isinstance(error, HandlerFailed):
             return
         if message.service.startswith(b"hoot.") or message.service in NOBODYS or owed.gather:
-            # Its own words.
-            return
-        if owed.gather:
-            # Its end is the broker's own, and none of its workers may ever have had it.
+            # Its own words, as a gather's end is, which none of its workers may ever have had.
             return
         if owed.hands:
             self._told[key] = now, message
