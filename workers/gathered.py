@@ -15,8 +15,8 @@ _PLAIN: Final[int] = Flag.PLAIN.value
 class Gathered(Reply, eq=False, gc=True):
     """The answer of one worker to a request that went to all of a service.
 
-    `worker` is the broker's name for it, as `hoot ps` shows it. If `error` is not None it has no content, and reading
-    it raises that error.
+    `worker` is the broker's name for it, as `hoot workers` shows it. If `error` is not None it has no content, and
+    reading it raises that error.
     """
 
     worker: str = ""

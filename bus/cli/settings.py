@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -312,11 +312,12 @@ def _defaults(
                 _setting(command, name, path, f"[{place}{key}] "): _listed(inner) for name, inner in value.items()
             }
         else:
-            defaults[_setting(group, key, path, f"[{place[:-1]}] " if place else "")] = value
+            tables = [f"[{place}{name}]" for name in group.list_commands(ctx)]
+            defaults[_setting(group, key, path, f"[{place[:-1]}] " if place else "", tables)] = value
     return defaults
 
 
-def _setting(command: click.Command, key: str, path: str, place: str) -> str:
+def _setting(command: click.Command, key: str, path: str, place: str, tables: Sequence[str] = ()) -> str:
     """The parameter that a key of the file is about. Raises UsageError for a word that none has: a typo, mostly."""
     named = {
         flag.removeprefix("--"): parameter.name or ""
@@ -327,7 +328,10 @@ def _setting(command: click.Command, key: str, path: str, place: str) -> str:
     }
     name = named.get(key.replace("_", "-"))
     if name is None:
-        raise click.UsageError(f"{path}: {place}{key} is no setting; there are {', '.join(sorted(named)) or 'none'}")
+        there = ", ".join(sorted(named)) or "none"
+        if tables:
+            there += f", and tables {', '.join(tables)}"
+        raise click.UsageError(f"{path}: {place}{key} is no setting; there are {there}")
     return name
 
 

@@ -119,7 +119,8 @@ def _screen(bus: str) -> Iterator[tuple[Show, Wait]]:
 
     from hootbus.bus.cli.top_view import draw
 
-    console = Console()
+    # What looks like a path or a number is in no colour of its own.
+    console = Console(highlight=False)
     with Live(console=console, screen=True, auto_refresh=False) as live, _keys() as wait:
         live.update(f"{bus}: looking ...", refresh=True)
         yield lambda found: live.update(draw(found, bus, console.height), refresh=True), wait

@@ -64,6 +64,14 @@ def test_a_command_in_a_group_has_a_table_in_the_groups(tmp_path: Path) -> None:
     assert "[schema] deep is no setting; there are none" in refused("--config", str(file), "schema", "dump")
 
 
+def test_a_mistake_in_a_tables_name_is_answered_with_the_tables(tmp_path: Path) -> None:
+    file = tmp_path / "hoot.toml"
+    file.write_text("[brokr]\nverbose = true\n")
+    assert "and tables [broker], [call]," in " ".join(refused("--config", str(file), "status").split())
+    file.write_text("[schema.dmp]\ndepth = 1\n")
+    assert "[schema.dump]" in refused("--config", str(file), "status")
+
+
 def test_a_commands_own_table_may_name_the_bus(hoot_bus: EmbeddedBroker, tmp_path: Path) -> None:
     file = tmp_path / "hoot.toml"
     file.write_text(f'bus = "ipc:///nowhere"\n[ping]\nbus = "{hoot_bus.address}"\n')

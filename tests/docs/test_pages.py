@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import click
 import pytest
 
 from docs.blocks import CONSOLE, FILES, SERVES, TEXT, Block, read_blocks
 from docs.reader import SETUP, Reader
+from hootbus.bus.cli.app import hoot
 from hootbus.bus.limits import INTERVALS, Limits
 from hootbus.frames.errors import ERRORS
 from hootbus.workers.limits import UNCOUNTED
@@ -98,6 +100,11 @@ def test_make_targets_that_are_named_exist() -> None:
     made = {command.line.split()[1] for command in commands if command.program == "make"}
     assert {"demo", "check"} <= made <= targets
     assert {command.program for command in commands} <= {*SETUP, *_SHELL, "hoot", "python"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_that_are_named_exist(page: Path) -> None:
+    assert set(re.findall(r"`hoot ([a-z]+)", page.read_text())) <= set(hoot.list_commands(click.Context(hoot)))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
