@@ -15,12 +15,16 @@ from setuptools.command.build_ext import build_ext  # type: ignore[import-untype
 # What every request passes through. Left outside is what a program sees in `help()` or may inherit from, as mypyc has
 # neither, and most of msgspec's structs, which are C already.
 COMPILED: Final = (
+    "bus/admission.py",
     "bus/core.py",
+    "bus/endings.py",
     "bus/gathers.py",
     "bus/latencies.py",
     "bus/lazyheap.py",
+    "bus/ledger.py",
     "bus/outcomes.py",
     "bus/quarantine.py",
+    "bus/queues.py",
     "bus/requests.py",
     "bus/roster.py",
     "bus/state.py",
@@ -39,14 +43,20 @@ COMPILED: Final = (
     "schemas/validate.py",
     "schemas/values.py",
     "schemas/writer.py",
+    "workers/account.py",
     "workers/calls.py",
     "workers/client_session.py",
     "workers/connection.py",
     "workers/execution.py",
+    "workers/flow.py",
     "workers/handler.py",
+    "workers/inflows.py",
     "workers/link.py",
     "workers/outgoing.py",
+    "workers/pending.py",
+    "workers/replies.py",
     "workers/serving.py",
+    "workers/understanding.py",
     "workers/worker_session.py",
 )
 # mypyc puts all of them into one library, so that they call each other directly; their own files only point to it.

@@ -5,18 +5,17 @@ in the broker's process, in unit tests and under the simulator. It reads headers
 those that are for the broker itself.
 """
 
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 from hootbus.bus import answers
 from hootbus.bus.access import Access
+from hootbus.bus.admission import Admission
 from hootbus.bus.clients import Clients
-from hootbus.bus.effects import Effect, Expel, Note, Send, Stop
+from hootbus.bus.effects import Effect, Note, Send, Stop
 from hootbus.bus.gate import Gate
 from hootbus.bus.gathers import is_gather
 from hootbus.bus.house import BROKER, House
-from hootbus.bus.identities import Identities
 from hootbus.bus.inputs import (
     AccessChanged,
     ConnectionLost,
@@ -39,7 +38,7 @@ from hootbus.bus.snapshot import Census, Snapshot
 from hootbus.bus.state import Service, Worker, is_service_name
 from hootbus.bus.streams import Streams
 from hootbus.bus.tally import Dropped, Tally
-from hootbus.frames.errors import BrokerStopping, Denied, HootError, Overloaded, Quarantined, UnknownService
+from hootbus.frames.errors import BrokerStopping, HootError, Overloaded, Quarantined, UnknownService
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import RECORDER, Command, ContentType, Flag
 from hootbus.schemas import is_ping, write_pong
@@ -85,9 +84,11 @@ class Core:
         self._roster = Roster(
             self.limits, self.tally, self._requests, self._gate, instance, self._effects, now, judging
         )
-        self._access = access if access is not None else Access()
-        self._keyed = self._access.keyed
-        self._identities = Identities(self._access, self.limits, self.tally, self._is_in_use)
+        access = access if access is not None else Access()
+        self._keyed = access.keyed
+        self._admission = Admission(
+            access, self.limits, self.tally, self._requests, self._roster, self._gate, self._effects
+        )
         self._house = House(
             self._requests,
             self._roster,
@@ -105,14 +106,14 @@ class Core:
         """Takes in what happened; what is to be done comes out, in order."""
         if type(event) is Received:
             message = event.message
-            if not self._keyed or self._is_let_in(message, event, now):
+            if not self._keyed or self._admission.lets_in(message, event, now):
                 _COMMANDS[message.command](self, message, now)
         else:
             _INPUTS[type(event)](self, event, now)
         if self._drain_until is not None:
             self._stop_if_drained(now)
-        if self._keyed and self._identities.usurped:
-            self._hold_back(now)
+        if self._keyed and self._admission.identities.usurped:
+            self._admission.hold_back(self._undeliverable, now)
         effects = self._effects.copy()
         self._effects.clear()
         return effects
@@ -145,7 +146,7 @@ class Core:
         name = service.partition(b"/")[0]
         if self._keyed or name.startswith(OWN_PREFIX):
             # Before all else: not even an answer that it was given before is for one that may ask no more.
-            denied = self._access.call_refusal(self._identities.owner(message.route[0]), service)
+            denied = self._admission.call_refusal(message.route[0], service)
             if denied is not None:
                 self._requests.refuse(message, denied)
                 return
@@ -257,7 +258,7 @@ class Core:
         if self._drain_until is not None:
             refusal = BrokerStopping("the broker takes no new workers")
         elif self._keyed:
-            refusal = self._access.offer_refusal(self._identities.owner(message.route[0]), message.service)
+            refusal = self._admission.offer_refusal(message.route[0], message.service)
         self._roster.ready(message, now, refusal)
 
     def _on_disconnect(self, message: Message, now: float) -> None:
@@ -279,84 +280,11 @@ class Core:
     def _on_credit(self, message: Message, now: float) -> None:
         self._streams.grant(self._requests.find(message.route[0], message.request_id), message)
 
-    # Who is let in, on a bus with keys
-
-    def _is_let_in(self, message: Message, event: Received, now: float) -> bool:
-        """Whether the message is its sender's to send. What an owner has here, a stranger does not touch."""
-        principal = event.principal
-        if not self._is_owner(message.route[0], principal, event.connection, now):
-            if message.command is Command.REQUEST and not self._identities.is_owned(message.route[0]):
-                self._requests.refuse(message, Overloaded("the broker knows as many peers as it may"))
-            return False
-        # Nobody who connects is without a key: b"" is what the broker itself has dialled.
-        if not principal or self._access.knows(principal):
-            return True
-        self.tally.drop(Dropped.KEY_UNKNOWN)
-        if message.command is Command.REQUEST:
-            self._requests.refuse(message, Denied("this key is not among those that the broker lets in (any more)"))
-        else:
-            # Its next attempt to connect is refused in words.
-            self._effects.append(Expel(b"", (event.connection,)))
-        return False
-
-    def _is_owner(self, identity: bytes, principal: bytes, connection: int, now: float) -> bool:
-        """Whether the identity is this key's to use; whoever takes another's is cut off."""
-        if self._identities.admits(identity, principal, connection, now):
-            return True
-        if self._identities.taken is not None:
-            self._effects.append(Note("identity_taken", {"key": self._access.name(principal)}))
-            self._effects.append(Expel(principal, self._identities.taken))
-        return False
-
-    def _is_in_use(self, identity: bytes) -> bool:
-        return (
-            identity in self._roster.workers
-            or self._gate.find(identity) is not None
-            or bool(self._requests.of_client(identity))
-        )
-
-    def _hold_back(self, now: float) -> None:
-        """What was to go to an identity whose connection somebody else holds: its owner's is gone, and that is all."""
-        waiting = deque(self._effects)
-        self._effects.clear()
-        kept: list[Effect] = []
-        while waiting:
-            effect = waiting.popleft()
-            if isinstance(effect, Send) and self._identities.is_usurped(effect.message.route[0]):
-                self.tally.drop(Dropped.IDENTITY_HELD)
-                self._undeliverable(Undeliverable(effect.message, True), now)
-                waiting.extend(self._effects)
-                self._effects.clear()
-            else:
-                kept.append(effect)
-        self._effects.extend(kept)
-
-    def _access_changed(self, event: AccessChanged, now: float) -> None:
-        """Who may not any more is told, and what they had here ends."""
-        access = self._access = self._identities.access = event.access
-        owner = self._identities.owner
-        for worker in list(self._roster.workers.values()):
-            denied = None if worker.dialled else access.offer_refusal(owner(worker.identity), worker.service.name)
-            if denied is not None:
-                self._roster.dismiss(worker, denied, now)
-        for candidate in list(self._gate):
-            denied = access.offer_refusal(owner(candidate.route[0]), candidate.service)
-            if denied is not None:
-                self._gate.revoke(candidate, denied, now)
-        for request in self._requests.all_open():
-            denied = access.call_refusal(owner(request.client.identity), request.target)
-            if denied is not None:
-                self._requests.revoke(request, denied, now)
-
-    def _handshakes_refused(self, event: HandshakesRefused, now: float) -> None:
-        self.tally.handshakes_denied += event.denied
-        self.tally.handshakes_failed += event.failed
-
     # Everything else that happens
 
     def _malformed(self, event: Malformed, now: float) -> None:
         route = event.error.route
-        if self._keyed and not (route and self._is_owner(route[0], event.principal, event.connection, now)):
+        if self._keyed and not (route and self._admission.is_owner(route[0], event.principal, event.connection, now)):
             # Who may not speak under this identity is not answered under it either.
             self.tally.drop(Dropped.BAD_FRAME)
             return
@@ -427,10 +355,17 @@ class Core:
     def _judged(self, event: Judged, now: float) -> None:
         self._gate.judged(event.verdict, now)
 
+    def _access_changed(self, event: AccessChanged, now: float) -> None:
+        self._admission.change(event.access, now)
+
+    def _handshakes_refused(self, event: HandshakesRefused, now: float) -> None:
+        self.tally.handshakes_denied += event.denied
+        self.tally.handshakes_failed += event.failed
+
     def _ticked(self, event: Ticked, now: float) -> None:
         self._requests.expire(now)
         self._requests.outcomes.expire(now)
-        self._identities.forget_idle(now)
+        self._admission.identities.forget_idle(now)
         self._gate.tick(now)
         self._roster.tick(now)
 

@@ -13,80 +13,28 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from msgspec import structs
-
 from hootbus.bus import answers
+from hootbus.bus.candidates import Candidate, Inquiry, Proof
 from hootbus.bus.comparisons import Comparison, Comparisons
 from hootbus.bus.effects import Effect, Judge, Note, Send
-from hootbus.bus.judgement import Case, Claim, Finding, Verdict
+from hootbus.bus.judgement import Case, Claim, Finding, Verdict, about, error_of
 from hootbus.bus.limits import Limits
 from hootbus.bus.state import Service
 from hootbus.bus.tally import Dropped, Tally
 from hootbus.bus.versions import Version, fingerprints_of, stated
 from hootbus.frames.errors import (
-    MESSAGE_CHARS_MAX,
     BadBody,
     Cancelled,
     DeadlineExceeded,
     HootError,
     Overloaded,
-    SchemaMismatch,
 )
-from hootbus.frames.malformed import Route
 from hootbus.frames.message import Message
 from hootbus.frames.options import Options
 from hootbus.frames.protocol import WORKER_SCHEMA, Command, ContentType
 from hootbus.schemas import Method, Registration
 
 _WAITS: Final = "its schema is to be judged"
-
-
-class Candidate:
-    """A worker that is not in yet. `asked_id` is that of the request for its schema, b"" if another one is asked."""
-
-    asked_id: bytes = b""
-
-    def __init__(self, message: Message, registration: Registration, inquiry: "Inquiry", now: float) -> None:
-        self.route: Route = message.route
-        self.ready_id = message.request_id
-        self.registration = registration
-        self.inquiry = inquiry
-        self.since = now
-
-    @property
-    def identity(self) -> bytes:
-        """The peer's routing id."""
-        return self.route[0]
-
-    @property
-    def service(self) -> bytes:
-        """The name of the service it offers."""
-        return self.inquiry.service
-
-
-class Inquiry:
-    """A version that is new to its service, and the workers that speak it: the first is asked for its schema."""
-
-    proof: "Proof | None" = None
-
-    def __init__(self, service: bytes, methods: tuple[Method, ...]) -> None:
-        self.service = service
-        self.methods = methods
-        self.waiting: dict[bytes, Candidate] = {}
-
-    @property
-    def first(self) -> Candidate:
-        """Whose schema is judged for all of them."""
-        return next(iter(self.waiting.values()))
-
-
-class Proof:
-    """The schema that an inquiry's first worker has sent: a case for the judge."""
-
-    def __init__(self, inquiry: Inquiry, nodes: bytes) -> None:
-        self.inquiry = inquiry
-        self.service = inquiry.service
-        self.claim = Claim(inquiry.methods, nodes)
 
 
 class Gate:
@@ -343,7 +291,7 @@ class Gate:
                 if service is None or self._understood(service, case):
                     self._answer(case, None)
                     continue
-                known = [_about(claim, case.method.name) for claim in known]
+                known = [about(claim, case.method.name) for claim in known]
             self._on_trial = case
             self._clients_turn = isinstance(case, Proof)
             self._effects.append(Judge(Case(case.claim, tuple(known))))
@@ -432,23 +380,3 @@ class Gate:
 
     def _note(self, event: str, **facts: str | int | float) -> None:
         self._effects.append(Note(event, facts))
-
-
-def error_of(verdict: Verdict) -> HootError | None:
-    """What whoever asked is told; None if all is well."""
-    words = "; ".join(verdict.words)[:MESSAGE_CHARS_MAX]
-    if verdict.finding is Finding.INCOMPATIBLE:
-        return SchemaMismatch(words, details="\n".join(verdict.words))
-    if verdict.finding is Finding.UNSOUND:
-        return BadBody(f"the schema is not what was announced: {words}")
-    if verdict.finding is Finding.UNJUDGED:
-        return BadBody(f"the schema cannot be judged: {words}")
-    if verdict.finding in (Finding.TOO_LONG, Finding.UNHEARD):
-        return Overloaded(f"the schema was not judged: {words}")
-    return None
-
-
-def _about(claim: Claim, name: str) -> Claim:
-    """What a version says of one method; "" is the one that needs no name."""
-    found = [each for each in claim.methods if (each.name == name if name else each.is_default)]
-    return Claim(tuple(structs.replace(each, name=name) for each in found), claim.nodes)

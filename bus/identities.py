@@ -58,7 +58,6 @@ class Identities:
         if owner is None:
             if not self._make_room():
                 self._tally.drop(Dropped.IDENTITIES_FULL)
-                self._tally.reached["identities"] += 1
                 return False
             owner = self._owners[identity] = _Owner(principal, connection, now)
         elif owner.principal != principal:
@@ -100,12 +99,14 @@ class Identities:
                 owner.seen_at = now
                 self._owners.move_to_end(identity)
             else:
+                self._tally.reached["identity_idle_s"] += 1
                 self._forget(identity)
 
     def _make_room(self) -> bool:
         """Whether there is room for one more; of those that are idle the most silent has to go for it."""
         if len(self._owners) < self._limits.identities:
             return True
+        self._tally.reached["identities"] += 1
         # Only a few are looked at: a full table must not make each message dear.
         for _ in range(min(_LOOKED_AT, len(self._owners))):
             identity = next(iter(self._owners))

@@ -4,7 +4,9 @@ from enum import StrEnum
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
+from hootbus.frames.errors import MESSAGE_CHARS_MAX, BadBody, HootError, Overloaded, SchemaMismatch
 from hootbus.schemas import Method
 
 # A refusal is for people: the first differences, and how many more there are.
@@ -47,3 +49,23 @@ class Verdict(msgspec.Struct, frozen=True):
     finding: Finding
     words: tuple[str, ...] = ()
     names: tuple[tuple[str, str], ...] = ()
+
+
+def error_of(verdict: Verdict) -> HootError | None:
+    """What whoever asked is told; None if all is well."""
+    words = "; ".join(verdict.words)[:MESSAGE_CHARS_MAX]
+    if verdict.finding is Finding.INCOMPATIBLE:
+        return SchemaMismatch(words, details="\n".join(verdict.words))
+    if verdict.finding is Finding.UNSOUND:
+        return BadBody(f"the schema is not what was announced: {words}")
+    if verdict.finding is Finding.UNJUDGED:
+        return BadBody(f"the schema cannot be judged: {words}")
+    if verdict.finding in (Finding.TOO_LONG, Finding.UNHEARD):
+        return Overloaded(f"the schema was not judged: {words}")
+    return None
+
+
+def about(claim: Claim, name: str) -> Claim:
+    """What a version says of one method; "" is the one that needs no name."""
+    found = [each for each in claim.methods if (each.name == name if name else each.is_default)]
+    return Claim(tuple(structs.replace(each, name=name) for each in found), claim.nodes)

@@ -37,7 +37,7 @@ class Member:
     """A process, from its start to its end.
 
     `ready` once the broker has taken it in, `stopping` once it has said that it ends, `recycle` why it wants to be
-    relieved. `told_to_end` is when it was sent SIGTERM.
+    relieved. `told_to_end` is when it was sent SIGTERM. Raises OSError if the system has no room for another process.
     """
 
     def __init__(self, number: int, command: Sequence[str], lifeline: Lifeline, watchdog_s: float) -> None:
@@ -54,13 +54,17 @@ class Member:
         self._notes.setblocking(False)
         with theirs:
             # In a process group of its own: Ctrl-C in a terminal comes to the supervisor alone, which decides.
-            self.process = subprocess.Popen(
-                command,
-                env=self._environment(lifeline, theirs.fileno()),
-                stdin=subprocess.DEVNULL,
-                pass_fds=(*lifeline.descriptors, theirs.fileno()),
-                process_group=0,
-            )
+            try:
+                self.process = subprocess.Popen(
+                    command,
+                    env=self._environment(lifeline, theirs.fileno()),
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=(*lifeline.descriptors, theirs.fileno()),
+                    process_group=0,
+                )
+            except OSError:
+                self._notes.close()
+                raise
         _log.info("worker %d started (pid %d)", number, self.process.pid)
 
     @property

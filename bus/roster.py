@@ -9,8 +9,9 @@ from collections import deque
 from typing import Final
 
 from hootbus.bus import answers
+from hootbus.bus.candidates import Candidate
 from hootbus.bus.effects import Effect, Note, Send
-from hootbus.bus.gate import Candidate, Gate
+from hootbus.bus.gate import Gate
 from hootbus.bus.limits import Limits
 from hootbus.bus.requests import Requests
 from hootbus.bus.state import Service, Worker, is_service_name

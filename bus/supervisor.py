@@ -98,6 +98,8 @@ class Supervisor:
         # Who is to be relieved, one after the other: at most one process more than there are places runs at a time.
         self._relief: deque[Member] = deque()
         self._rolling = False
+        # A command that cannot be started even once is no command.
+        self._started = False
         self._serves = False
         self._stopping = False
         # What the signals' handlers note for the loop, which alone looks after the processes: a handler that signalled
@@ -131,7 +133,7 @@ class Supervisor:
             if not self._stopping:
                 for place in self._places:
                     if place.member is None and now >= place.start_at:
-                        place.member = self._start(place, lifeline)
+                        place.member = self._start(place, now, lifeline)
                 self._relieve(now, lifeline)
             for member in self._members():
                 if now >= self._kill_at(member):
@@ -173,8 +175,20 @@ class Supervisor:
 
     # Those that end, and those that follow.
 
-    def _start(self, place: Place, lifeline: Lifeline) -> Member:
-        return Member(place.number, self._command, lifeline, self._watchdog_s)
+    def _start(self, place: Place, now: float, lifeline: Lifeline) -> Member | None:
+        """A process, or None if the system has no room for another: then the place is due again later."""
+        try:
+            member = Member(place.number, self._command, lifeline, self._watchdog_s)
+        except OSError as error:
+            if not self._started:
+                raise
+            delay_s = place.backoff.after(0.0)
+            place.start_at = place.relief_at = now + delay_s
+            reason = error.strerror or error
+            _log.error("worker %d cannot be started (%s); again in %.1f s", place.number, reason, delay_s)
+            return None
+        self._started = True
+        return member
 
     def _reap(self, now: float) -> None:
         for place in self._places:
@@ -238,7 +252,11 @@ class Supervisor:
             member = self._relief.popleft()
             for place in self._places:
                 if place.member is member:
-                    place.successor = self._start(place, lifeline)
+                    place.successor = self._start(place, now, lifeline)
+                    if place.successor is None:
+                        # What is there goes on.
+                        self._relief.clear()
+                        self._rolled()
                     return
         self._rolled()
 

@@ -6,14 +6,11 @@ gap. Nothing here knows a socket, a clock or a thread: time, ids and chance are 
 
 import math
 from collections.abc import Callable
-from enum import Enum
 from typing import Final
 
-from hootbus.frames.deadlines import Deadlines
 from hootbus.frames.errors import (
     BrokerStopping,
     Cancelled,
-    DeadlineExceeded,
     HootError,
     Overloaded,
     SchemaMismatch,
@@ -21,11 +18,12 @@ from hootbus.frames.errors import (
 )
 from hootbus.frames.message import Message
 from hootbus.frames.options import NO_OPTIONS, U32_MAX, Options
-from hootbus.frames.protocol import COMPARE, UNKNOWN_VERSION, Command, ContentType, Flag
+from hootbus.frames.protocol import UNKNOWN_VERSION, Command, ContentType, Flag
+from hootbus.workers.account import Account
 from hootbus.workers.failure import error_of, refusal_of, unsendable
-from hootbus.workers.flow import Inflow
 from hootbus.workers.limits import Limits, backoff
 from hootbus.workers.link import Link, LinkState
+from hootbus.workers.pending import Pending, Stage
 from hootbus.workers.session import (
     Barred,
     Call,
@@ -43,7 +41,6 @@ from hootbus.workers.session import (
     Ticked,
     Unsent,
     Waiting,
-    no_drops,
 )
 
 # As plain numbers: `&` with an enum costs more than all else that is done with a flag.
@@ -58,64 +55,15 @@ _STREAMED: Final[int] = _PARTIALS | _GATHER
 _UP: Final = LinkState.UP
 _REQUEST: Final = Command.REQUEST
 _REPLY: Final = Command.REPLY
-_RETRIED: Final = (Overloaded, BrokerStopping)
 _MS_PER_S: Final = 1000.0
-
-
-class Stage(Enum):
-    """Where a request is: with us (HELD, PAUSED before another try, or COMPARED until schemas are), or SENT."""
-
-    HELD = "held"
-    SENT = "sent"
-    PAUSED = "paused"
-    COMPARED = "compared"
-
-
+_RETRIED: Final = (Overloaded, BrokerStopping)
 _HELD: Final = Stage.HELD
 _SENT: Final = Stage.SENT
 _PAUSED: Final = Stage.PAUSED
 _COMPARED: Final = Stage.COMPARED
-# Kept from one-way request to one-way request; programs speak few versions.
-_UNDERSTOOD_MAX: Final = 4096
 
 
-class Pending:
-    """A request without an outcome. `deadline` is on the session's clock.
-
-    A `patient` one was for a broker that is gone: it waits for its service to come to the new one.
-    """
-
-    stage: Stage = _HELD
-    paused_until: float = 0.0
-    retries: int = 0
-    # Of what comes in items.
-    inflow: Inflow | None = None
-    patient: bool = False
-    # The connection it was last sent over, by the greeting there.
-    sent_over: bytes = b""
-    comparisons: int = 0
-    # Of the session's own question whether a version is understood: which one, and the requests that wait for that.
-    version: tuple[bytes, int] | None = None
-
-    def __init__(self, call: Call, size: int, deadline: float) -> None:
-        self.call = call
-        self.size = size
-        self.deadline = deadline
-        self.waiting: dict[bytes, Pending] = {}
-
-    @property
-    def idempotent(self) -> bool:
-        """Whether it may be carried out twice. A ping may, and so may no stream that has begun to arrive."""
-        may = self.call.flags & _IDEMPOTENT or self.call.command is Command.HEARTBEAT
-        return bool(may) and not self.arrived
-
-    @property
-    def arrived(self) -> int:
-        """How many items of a stream have come."""
-        return self.inflow.arrived if self.inflow is not None else 0
-
-
-class ClientSession:
+class ClientSession(Account):
     """One client, from its first connection to its end.
 
     Everything returns the effects to carry out in order. `dropped` counts by reason what came and was let go, `reached`
@@ -131,41 +79,10 @@ class ClientSession:
         limits: Limits | None = None,
         address: str = "the bus address",
     ) -> None:
-        self._limits = limits or Limits()
-        self._new_id = new_id
+        limits = limits or Limits()
+        super().__init__(limits, Link(limits, new_id, random, now), new_id, address)
         self._random = random
-        self._address = address
-        self._link = Link(self._limits, new_id, random, now)
-        self._pending: dict[bytes, Pending] = {}
-        self._bytes = 0
-        self._deadlines: Deadlines[bytes] = Deadlines()
-        self._pauses: Deadlines[bytes] = Deadlines()
-        # When streams are looked at whose last grant may have been lost.
-        self._looks: Deadlines[bytes] = Deadlines()
-        self._closed = False
-        # Why no connection came about, if that is known.
-        self._hindrance = ""
-        # By target and fingerprint: what is being compared, and until when what this broker has found to be understood
-        # is taken to be so.
-        self._questions: dict[tuple[bytes, int], Pending] = {}
-        self._understood: dict[tuple[bytes, int], float] = {}
-        self.dropped = no_drops()
-        self.reached: Final = self._link.reached
         self.retried = 0
-
-    def __len__(self) -> int:
-        """Requests without an outcome."""
-        return len(self._pending) - len(self._questions)
-
-    @property
-    def pending_bytes(self) -> int:
-        """Bytes of the bodies and attachments of the requests without an outcome."""
-        return self._bytes
-
-    @property
-    def timer_entries(self) -> int:
-        """Entries kept for deadlines and retries, stale ones included."""
-        return self._deadlines.entries + self._pauses.entries + self._looks.entries
 
     @property
     def link(self) -> LinkState:
@@ -193,7 +110,7 @@ class ClientSession:
         self._deadlines.set(call.request_id, deadline)
         pending = Pending(call, size, deadline)
         if call.flags & _PARTIALS:
-            pending.inflow = self._new_inflow(call)
+            pending.inflow = self._inflows.new(call)
         self._pending[call.request_id] = pending
         self._bytes += size
         return self._send(pending, now) if self._link.state is _UP else []
@@ -208,7 +125,7 @@ class ClientSession:
         pending = self._pending.get(request_id)
         if pending is None or pending.inflow is None or not pending.inflow.take():
             return []
-        return self._grant(pending, pending.inflow, now)
+        return self._inflows.grant(pending, pending.inflow, now)
 
     def close(self, now: float) -> list[Effect]:
         """Ends the client: every request still open is cancelled."""
@@ -225,7 +142,12 @@ class ClientSession:
         """When the next Ticked is due, None if only an event can change anything."""
         moments = [
             moment
-            for moment in (self._deadlines.next(), self._pauses.next(), self._looks.next(), self._link.wake_at())
+            for moment in (
+                self._deadlines.next(),
+                self._pauses.next(),
+                self._inflows.looks.next(),
+                self._link.wake_at(),
+            )
             if moment is not None
         ]
         return min(moments, default=None)
@@ -268,8 +190,8 @@ class ClientSession:
             pending.stage = _HELD
             if self._link.state is _UP:
                 effects += self._send(pending, now)
-        for request_id in self._looks.due(now):
-            effects += self._look(self._pending[request_id], now)
+        for request_id in self._inflows.looks.due(now):
+            effects += self._inflows.look(self._pending[request_id], now)
         if self._link.greeting_due(now):
             effects.append(self._hello())
         if self._link.warning_due(now):
@@ -322,7 +244,8 @@ class ClientSession:
         if error is None:
             if pending.version is not None:
                 return self._agreed(pending, now)
-            return self._end(pending, self._gap_before(pending, message) or self._torn(pending, message) or message)
+            fault = self._inflows.fault(pending, message) if pending.inflow is not None else None
+            return self._end(pending, fault or message)
         if (
             isinstance(error, SchemaMismatch)
             and error.details == UNKNOWN_VERSION
@@ -358,37 +281,13 @@ class ClientSession:
         sequence = message.options.sequence if message.options is not None else 0
         if sequence < inflow.arrived:
             return self._drop(Dropped.REPEATED_PARTIAL)
-        if gap := self._gap_before(pending, message):
+        if gap := self._inflows.gap_before(pending, message):
             return self._give_up(pending, gap)
         if sequence >= inflow.granted:
             self.reached["gather_answers" if pending.call.flags & _GATHER else "stream_window"] += 1
             return self._give_up(pending, Overloaded(f"item {sequence} of the stream is more than was granted"))
         inflow.arrived += 1
         return [Part(message.request_id, message)]
-
-    # Flow control.
-
-    def _new_inflow(self, call: Call) -> Inflow:
-        if call.flags & _GATHER:
-            return Inflow(self._limits.gather_answers, grants=False)
-        return Inflow(self._limits.stream_window)
-
-    def _grant(self, pending: Pending, inflow: Inflow, now: float) -> list[Effect]:
-        """Tells the producer how far it may go, and looks later whether that may have been lost."""
-        request_id = pending.call.request_id
-        if inflow.look_at is None:
-            self._looks.set(request_id, inflow.next_look(now, self._limits.credit_interval_s))
-        if self._link.state is not _UP:
-            return []
-        options = Options(sequence=inflow.taken, credit=inflow.more)
-        return [Send(Message((), Command.CREDIT, ContentType.EMPTY, request_id, options=options))]
-
-    def _look(self, pending: Pending, now: float) -> list[Effect]:
-        inflow = pending.inflow
-        assert inflow is not None, "only streams are looked at"
-        effects = self._grant(pending, inflow, now) if inflow.is_quiet() else []
-        self._looks.set(pending.call.request_id, inflow.next_look(now, self._limits.credit_interval_s))
-        return effects
 
     # The link.
 
@@ -399,7 +298,7 @@ class ClientSession:
         """The broker is there: what it may not have gets sent, what its predecessor had is lost or tried again."""
         linked = self._link.answered(instance)
         effects: list[Effect] = [linked]
-        self._understood.clear()
+        self._understanding.forget()
         for pending in list(self._pending.values()):
             if pending.stage is _HELD:
                 effects += self._send(pending, now)
@@ -411,30 +310,16 @@ class ClientSession:
                 lost = WorkerLost("the broker was replaced; whether the request was carried out is not known")
                 effects += self._end(pending, lost)
             elif pending.stage is _SENT and pending.inflow is not None and pending.inflow.probe():
-                effects += self._grant(pending, pending.inflow, now)
+                effects += self._inflows.grant(pending, pending.inflow, now)
         return effects
 
     # Requests.
 
-    def _refusal(self, size: int) -> HootError | None:
-        if self._closed:
-            return Cancelled("the client is closed")
-        if len(self._pending) >= self._limits.requests:
-            self.reached["requests"] += 1
-            return Overloaded(f"{len(self._pending)} requests of this client are in flight")
-        if self._bytes + size > self._limits.request_bytes and self._pending:
-            self.reached["request_bytes"] += 1
-            return Overloaded(f"{self._bytes} bytes of this client's requests are in flight")
-        return None
-
     def _send(self, pending: Pending, now: float) -> list[Effect]:
         call = pending.call
-        if call.flags & _ONE_WAY and call.comparison is not None:
-            understood_until = self._understood.get((call.service, call.fingerprint))
-            if understood_until is None or understood_until <= now:
-                # Nobody would tell that it was not understood.
-                self.reached["understood_s"] += understood_until is not None
-                return self._compare(pending, None, now)
+        if call.flags & _ONE_WAY and call.comparison is not None and not self._understanding.covers(call, now):
+            # Nobody would tell that it was not understood.
+            return self._compare(pending, None, now)
         pending.stage = _SENT
         pending.sent_over = self._link.greeting
         flags = call.flags | _WAIT if pending.patient else call.flags
@@ -480,109 +365,26 @@ class ClientSession:
 
     def _compare(self, pending: Pending, error: HootError | None, now: float) -> list[Effect]:
         """The request waits until the broker has compared the schemas; they may have changed since it last did."""
-        call = pending.call
         if pending.comparisons >= self._limits.comparisons and error is not None:
             self.reached["comparisons"] += 1
             return self._end(pending, error)
         pending.comparisons += 1
         pending.stage = _COMPARED
-        version = call.service, call.fingerprint
-        question = self._questions.get(version)
-        if question is not None:
-            question.waiting[call.request_id] = pending
+        question = self._understanding.ask(pending, now)
+        if question is None:
             return []
-        assert call.comparison is not None, "who states a version can show it"
-        timeout = self._limits.comparison_timeout_s
-        asked = Call(
-            request_id=self._new_id(),
-            service=COMPARE,
-            content_type=ContentType.CAPNPROTO,
-            body=call.comparison(),
-            flags=_IDEMPOTENT,
-            timeout=timeout,
-        )
-        # Of no size: the bound on bytes is for what callers ask.
-        question = Pending(asked, 0, now + timeout)
-        question.version = version
-        question.waiting[call.request_id] = pending
-        self._questions[version] = self._pending[asked.request_id] = question
-        self._deadlines.set(asked.request_id, question.deadline)
+        self._pending[question.call.request_id] = question
+        self._deadlines.set(question.call.request_id, question.deadline)
         return self._send(question, now)
 
     def _agreed(self, question: Pending, now: float) -> list[Effect]:
         """The broker says that they understand each other: what has waited for that is sent (again)."""
         assert question.version is not None
-        if len(self._understood) >= _UNDERSTOOD_MAX:
-            self._understood.clear()
-        self._understood[question.version] = now + self._limits.understood_s
+        self._understanding.agreed(question.version, now)
         effects = self._end(question, None)
         for pending in question.waiting.values():
             effects += self._send(pending, now)
         return effects
-
-    def _gap_before(self, pending: Pending, message: Message) -> Overloaded | None:
-        """The error if an item of the stream is missing in front of this PARTIAL or closing REPLY."""
-        if pending.inflow is None:
-            return None
-        sequence = message.options.sequence if message.options is not None else 0
-        if sequence <= pending.inflow.arrived:
-            return None
-        return Overloaded(f"partial {pending.inflow.arrived} was lost")
-
-    @staticmethod
-    def _torn(pending: Pending, message: Message) -> WorkerLost | None:
-        """The error if the closing REPLY ends another stream than the one that has begun to arrive."""
-        sequence = message.options.sequence if message.options is not None else 0
-        if pending.inflow is None or sequence >= pending.inflow.arrived:
-            return None
-        # The broker had another worker begin anew, and what that one gave is shorter.
-        return WorkerLost(f"{pending.inflow.arrived} items came, and the worker that ended the stream gave {sequence}")
-
-    def _too_late(self, pending: Pending) -> HootError:
-        if pending.version is not None:
-            # Those that wait for it have deadlines of their own; nothing was done for them.
-            self.reached["comparison_timeout_s"] += 1
-            return Overloaded(f"the schemas were not compared within {self._limits.comparison_timeout_s} s")
-        timeout = pending.call.timeout
-        self.reached["request_timeout_s"] += timeout is None
-        after = f"no reply within {self._limits.request_timeout_s if timeout is None else timeout} s"
-        if pending.stage is _HELD:
-            return DeadlineExceeded(f"{after}: {self._hindrance or f'there was no broker at {self._address}'}")
-        return DeadlineExceeded(after)
-
-    def _give_up(self, pending: Pending, error: HootError) -> list[Effect]:
-        """Ends it at our end, and tells the broker if it may have it."""
-        effects = self._end(pending, error)
-        if pending.stage is _HELD or pending.stage is _COMPARED or pending.call.command is not _REQUEST:
-            return effects
-        cancel = Message((), Command.CANCEL, ContentType.EMPTY, pending.call.request_id, options=NO_OPTIONS)
-        return [*effects, Send(cancel)] if self._link.state is _UP else effects
-
-    def _end(self, pending: Pending, result: Message | HootError | None) -> list[Effect]:
-        request_id = pending.call.request_id
-        del self._pending[request_id]
-        self._bytes -= pending.size
-        self._deadlines.discard(request_id, pending.deadline)
-        if pending.stage is _PAUSED:
-            self._pauses.discard(request_id, pending.paused_until)
-        elif pending.stage is _COMPARED:
-            # What is asked and given up again and again would else pile up there until the answer comes.
-            del self._questions[pending.call.service, pending.call.fingerprint].waiting[request_id]
-        if pending.inflow is not None and pending.inflow.look_at is not None:
-            self._looks.discard(request_id, pending.inflow.look_at)
-        if pending.version is None:
-            return [Outcome(request_id, result)]
-        del self._questions[pending.version]
-        effects: list[Effect] = []
-        for waiting in pending.waiting.values():
-            waiting.stage = _HELD
-            if isinstance(result, HootError):
-                effects += self._end(waiting, result)
-        return effects
-
-    def _drop(self, reason: Dropped) -> list[Effect]:
-        self.dropped[reason] += 1
-        return []
 
 
 def _milliseconds(seconds: float) -> int:

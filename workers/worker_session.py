@@ -15,19 +15,18 @@ from hootbus.frames.errors import (
     HandlerFailed,
     HootError,
     Overloaded,
-    UnsupportedContentType,
     WorkerLost,
     error_from_wire,
 )
 from hootbus.frames.message import Message
 from hootbus.frames.options import NO_OPTIONS, U32_MAX, Options
 from hootbus.frames.protocol import WORKER_SCHEMA, Command, ContentType, Flag
-from hootbus.workers.failure import STATUS_MAX, error_body, refusal_of
+from hootbus.workers.failure import refusal_of
 from hootbus.workers.flow import Outflow
 from hootbus.workers.limits import Limits
 from hootbus.workers.link import Link, LinkState
+from hootbus.workers.replies import Running, answer, is_plain, reply
 from hootbus.workers.session import (
-    EMPTY_BODY,
     Abort,
     Barred,
     Body,
@@ -58,24 +57,6 @@ _UP: Final = LinkState.UP
 _REQUEST: Final = Command.REQUEST
 _REPLY: Final = Command.REPLY
 _WORKER_OPTIONS: Final = Options(flags=Flag.WORKER)
-
-
-class Running:
-    """A request whose handler runs. `reason` is set once nobody waits for it; an `orphan` owes no reply any more."""
-
-    deadline: float | None = None
-    # Of a streamed reply.
-    outflow: Outflow | None = None
-    reason: HootError | None = None
-    orphan: bool = False
-
-    def __init__(self, message: Message) -> None:
-        self.message = message
-
-    @property
-    def partials(self) -> int:
-        """Items that were sent."""
-        return self.outflow.sent if self.outflow is not None else 0
 
 
 class WorkerSession:
@@ -151,9 +132,9 @@ class WorkerSession:
             self.dropped[Dropped.LATE_RESULT] += not isinstance(result, HootError)
             result = running.reason
         try:
-            return [Send(_reply(running, result))]
+            return [Send(reply(running, result))]
         except Exception as error:  # noqa: BLE001  # an error of a program's own class; the slot must be freed all the same
-            return [Send(_reply(running, HandlerFailed(f"its outcome cannot be told: {type(error).__name__}")))]
+            return [Send(reply(running, HandlerFailed(f"its outcome cannot be told: {type(error).__name__}")))]
 
     def partial(self, request_id: bytes, item: Body, now: float) -> list[Effect]:
         """The handler has one more item of a streamed reply."""
@@ -164,7 +145,7 @@ class WorkerSession:
         assert outflow is not None, "only who takes items is sent any"
         options = Options(schema_id=item.schema_id, sequence=outflow.sent)
         outflow.sent += 1
-        return [Send(_answer(running.message, Command.PARTIAL, item, options))]
+        return [Send(answer(running.message, Command.PARTIAL, item, options))]
 
     def may_send(self, request_id: bytes, ahead: int) -> bool:
         """Whether the client takes `ahead` more items of the stream, or nobody waits for it, as its handler will find.
@@ -256,10 +237,10 @@ class WorkerSession:
         if message.command is Command.PARTIAL:
             # The stream has a gap now. Its closing reply, if it is not on its way already, will say why.
             return self._abort(message.request_id, failed) if message.request_id in self._running else []
-        if message.command is not _REPLY or _is_plain(message):
+        if message.command is not _REPLY or is_plain(message):
             return self._drop(Dropped.LATE_RESULT)
         # The slot's at the broker, so that reply must go out; and the request's sender waits for it.
-        return [Send(_reply(Running(message), failed))]
+        return [Send(reply(Running(message), failed))]
 
     def _received(self, message: Message, now: float) -> list[Effect]:
         if message.command is _REQUEST:
@@ -273,7 +254,7 @@ class WorkerSession:
         if message.service == WORKER_SCHEMA:
             # Of the broker's own, which may not have taken this worker in yet; it needs no slot.
             body = Body(ContentType.CAPNPROTO, self._schema())
-            return [Send(_answer(message, _REPLY, body, NO_OPTIONS))]
+            return [Send(answer(message, _REPLY, body, NO_OPTIONS))]
         if self._link.state is not _UP:
             # It was for an earlier registration, which the READY under way replaces: the broker counts it as lost.
             return self._drop(Dropped.UNREGISTERED_REQUEST)
@@ -282,7 +263,7 @@ class WorkerSession:
             return self._drop(Dropped.REPEATED_REQUEST)
         if earlier is not None or len(self._running) >= self._slots:
             self.surplus += 1
-            return [Send(_reply(Running(message), Overloaded(f"all {self._slots} slots of this worker are taken")))]
+            return [Send(reply(Running(message), Overloaded(f"all {self._slots} slots of this worker are taken")))]
         running = Running(message)
         if message.options is not None and message.options.deadline_ms:
             running.deadline = now + message.options.deadline_ms / _MS_PER_S
@@ -429,47 +410,6 @@ class WorkerSession:
     def _drop(self, reason: Dropped) -> list[Effect]:
         self.dropped[reason] += 1
         return []
-
-
-def _reply(running: Running, result: Body | HootError) -> Message:
-    """The closing REPLY. A one-way request's carries nothing: it only frees the slot."""
-    request = running.message
-    extended = request.options is not None
-    if isinstance(result, Body) and result.attachments and not extended:
-        result = UnsupportedContentType("the reply has attachments, which a plain HOOT01 client cannot take")
-    status = 0
-    if isinstance(result, HootError):
-        status = result.number
-        if not 0 < status <= STATUS_MAX:
-            raise ValueError(f"{status} is no error's number")
-        result = error_body(request, result)
-    if request.options is not None and request.options.flags & _ONE_WAY:
-        result = EMPTY_BODY
-    options: Options | None = None
-    if extended:
-        said = status or result.schema_id or running.partials
-        options = Options(0, 0, status, result.schema_id, running.partials) if said else NO_OPTIONS
-    return _answer(request, _REPLY, result, options)
-
-
-def _is_plain(reply: Message) -> bool:
-    """Whether nothing of a reply is a handler's, so that it was not the handler's fault if it could not be sent."""
-    status = reply.options is None or reply.options.status
-    return type(reply.body) is bytes and not reply.attachments and bool(status)
-
-
-def _answer(request: Message, command: Command, body: Body, options: Options | None) -> Message:
-    return Message(
-        request.route,
-        command,
-        body.content_type,
-        request.request_id,
-        request.service,
-        request.traceparent,
-        body.buffer,
-        options,
-        body.attachments,
-    )
 
 
 _EVENTS: Final[dict[type, Callable[[WorkerSession, Event, float], list[Effect]]]] = {

@@ -230,7 +230,7 @@ def test_being_woken_often_and_from_everywhere_neither_ends_it_nor_keeps_it_busy
 
     def wake() -> None:
         for _ in range(50_000):
-            serving.broker._wake()
+            serving.broker._wishes.wake()
 
     wakers = [threading.Thread(target=wake) for _ in range(2)]
     for waker in wakers:
@@ -240,7 +240,7 @@ def test_being_woken_often_and_from_everywhere_neither_ends_it_nor_keeps_it_busy
     for waker in wakers:
         waker.join()
     # A byte that is left would end every wait at once, for ever.
-    while select.select([serving.broker._wake_reader], [], [], 0)[0]:
+    while select.select([serving.broker._wishes.reader], [], [], 0)[0]:
         assert peer.hello()
 
 
@@ -248,7 +248,7 @@ def test_a_drain_seen_before_its_wake_up_is_taken_all_the_same(
     serve: Serve, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serving = serve()
-    monkeypatch.setattr(serving.broker, "_wake", lambda: None)
+    monkeypatch.setattr(serving.broker._wishes, "wake", lambda: None)
     peer = Peer(context, serving)
     peer.hello()
     serving.broker.drain()

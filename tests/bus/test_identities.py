@@ -1,5 +1,6 @@
 """On a bus with keys an identity is its owner's, and rights are kept to: whole stories, without a socket."""
 
+from bus_world.gate import asked, shown, typed_ready
 from bus_world.world import (
     READY_ID,
     A,
@@ -205,9 +206,39 @@ def test_an_identity_is_free_again_when_its_owner_has_been_silent_for_long_and_h
     for _ in range(12):
         bus.hear(BOB, heartbeat(b"w"), after=1.0)
         bus.tick()
-    assert bus.core._identities.owner(b"c") == b""
-    assert bus.core._identities.owner(b"w") == BOB
+    assert bus.core._admission.identities.owner(b"c") == b""
+    assert bus.core._admission.identities.owner(b"w") == BOB
     assert sent(bus.hear(EVE, request(b"c", B))).route[0] == b"w"
+
+
+def test_who_is_silent_and_waits_for_a_reply_keeps_its_identity() -> None:
+    bus = World(Limits(identity_idle_s=10.0), access=access())
+    bus.hear(BOB, ready(b"w"))
+    bus.hear(ALICE, request(b"c"))
+    for _ in range(12):
+        bus.hear(BOB, heartbeat(b"w"), after=1.0)
+        bus.tick()
+    assert bus.core._admission.identities.owner(b"c") == ALICE
+
+
+def test_an_identity_that_somebody_else_holds_is_forgotten_with_its_owner() -> None:
+    bus = World(Limits(identity_idle_s=10.0), access=access())
+    bus.hear(ALICE, heartbeat(b"c", Options()))
+    assert bus.hear(EVE, heartbeat(b"c", Options())) == [EXPELLED]
+    assert bus.core._admission.identities.is_usurped(b"c")
+    bus.tick(after=10.0)
+    assert not bus.core._admission.identities.is_owned(b"c")
+    assert sent(bus.hear(EVE, heartbeat(b"c", Options()))).route == (b"c",)
+
+
+def test_a_worker_whose_right_is_taken_away_while_its_schema_is_asked_for_does_not_come_in() -> None:
+    bus = world()
+    question = asked(bus.hear(EVE, typed_ready(b"e", service=b"audio")))
+    error = no("eve", "offer 'audio'", "offer")
+    assert bus.step(AccessChanged(access(eve=Rights(offer=())))) == [dismissed(b"e", READY_ID, error)]
+    assert bus.hear(EVE, shown(question)) == []
+    assert b"e" not in bus.core._roster.workers
+    assert len(bus.core._gate) == 0
 
 
 def test_identities_are_bounded_and_those_in_use_are_not_given_away() -> None:
@@ -215,14 +246,14 @@ def test_identities_are_bounded_and_those_in_use_are_not_given_away() -> None:
     bus.hear(BOB, ready(b"w"))
     for number in range(5):
         bus.hear(EVE, Message((b"%d" % number,), Command.HEARTBEAT, ContentType.EMPTY, A, options=Options()))
-    assert len(bus.core._identities) == 2
-    assert bus.core._identities.owner(b"w") == BOB
+    assert len(bus.core._admission.identities) == 2
+    assert bus.core._admission.identities.owner(b"w") == BOB
     bus.hear(ALICE, request(b"c"))
     assert bus.hear(EVE, heartbeat(b"9")) == []
     late = request(b"8", B)
     assert bus.hear(EVE, late) == [refused(late, Overloaded("the broker knows as many peers as it may"))]
     assert bus.dropped() == {"identities_full": 2}
-    assert bus.core.tally.reached["identities"] == 2
+    assert bus.core.tally.reached["identities"] == 7
 
 
 def test_a_dialled_service_needs_no_key() -> None:

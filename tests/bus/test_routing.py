@@ -247,6 +247,18 @@ def test_a_broker_that_holds_all_it_may_refuses_what_it_would_have_to_hold() -> 
     assert world.get(waiting) == [refused(waiting, full)]
 
 
+def test_a_worker_that_was_chosen_for_what_is_refused_is_there_for_the_next() -> None:
+    world = World(Limits(held_bytes=1))
+    for identity in (b"v", b"w"):
+        world.join(identity)
+    held = request(b"c", A, body=bytes(2), flags=Flag.IDEMPOTENT)
+    for _ in range(2):
+        assert world.get(held) == [refused(held, Overloaded("the broker holds as many bytes as it may"))]
+    for worker, request_id in ((b"v", B), (b"w", C)):
+        passing = request(b"c", request_id, body=bytes(2))
+        assert sent(world.get(passing)).route == (worker,)
+
+
 @pytest.mark.parametrize("service", [b"text", b"text/upper", b"", b"Holler-1", b"\xff\xfe", b"a b", b"/x"])
 def test_a_service_nobody_offers_is_unknown_at_once(service: bytes) -> None:
     world = World()

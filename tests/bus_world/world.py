@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bus_world.inspect import check
+from bus_world.indexes import check
 from hootbus.bus import answers
 from hootbus.bus.access import Access
 from hootbus.bus.core import Core

@@ -59,7 +59,9 @@ def test_an_exception_has_its_traceback() -> None:
         assert line_of("failed", exc_info=sys.exc_info())["traceback"].endswith("ValueError: bad")
 
 
-@pytest.mark.parametrize("odd", ["\udcff", "\u2028", "\x1b[31m", object()], ids=repr)
+@pytest.mark.parametrize(
+    "odd", ["\udcff", "\u2028", "\x1b[31m", object()], ids=["surrogate", "separator", "escape", "object"]
+)
 def test_anything_can_be_a_fact(odd: object) -> None:
     assert line_of("x", hoot={"odd": odd})["facts"] == {"odd": odd if isinstance(odd, str) else str(odd)}
 

@@ -1,5 +1,6 @@
 """The supervisor's own decisions, and what it tells the broker."""
 
+import errno
 import os
 import secrets
 import signal
@@ -12,7 +13,9 @@ import pytest
 import zmq
 
 from cli.shell import started, until
+from hootbus.bus import supervisor
 from hootbus.bus.embedded import EmbeddedBroker
+from hootbus.bus.member import Member
 from hootbus.bus.obituary import ending, tell_gone
 from hootbus.bus.supervisor import Backoff, Supervisor
 from hootbus.frames import (
@@ -115,6 +118,34 @@ def test_what_is_told_to_stop_while_it_starts_a_process_stops_that_one_too(monke
     assert Supervisor(["sleep", "1000"], 2, bus, drain_timeout_s=0.0).run() == 0
     # Were it not asked, it would be killed when its time is over.
     assert [child.returncode for child in children] == [-signal.SIGTERM, -signal.SIGTERM]
+
+
+def test_what_finds_no_room_for_a_process_goes_on_with_the_others_and_tries_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of two one dies, and the system is at its limit of processes for a moment."""
+    children: list[subprocess.Popen[bytes]] = []
+    start = subprocess.Popen
+    refused = [BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))]
+
+    def crowded(command: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]":  # noqa: ANN401  # its own
+        if len(children) == 2 and refused:
+            raise refused.pop()
+        children.append(start(command, **options))
+        if len(children) == 3:
+            assert children[0].poll() is None
+            os.kill(os.getpid(), signal.SIGTERM)
+        return children[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", crowded)
+    # The second one dies at once, and its successor does not.
+    seconds = iter(["1000", "0", "1000", "1000"])
+    monkeypatch.setattr(supervisor, "Member", lambda at, command, *rest: Member(at, [*command, next(seconds)], *rest))
+    bus = parse_address("ipc:///nowhere/at/all")
+    assert Supervisor(["sleep"], 2, bus, drain_timeout_s=0.0).run() == 0
+    assert not refused
+    assert len(children) == 3
+    assert "worker 2 cannot be started (Resource temporarily unavailable); again in" in caplog.text
 
 
 def next_of(wire: Wire, command: Command) -> Message:

@@ -7,6 +7,7 @@ import pytest
 
 from bus_world.gate import FINE, V1, V2, V3, asked, attach, compares, shown, to_judge, typed, typed_ready, verdict
 from bus_world.world import A, B, C, D, World, heartbeat, partial, ready, reply, request
+from hootbus.bus.access import Access, Known, Rights
 from hootbus.bus.effects import Effect, Send, Stop
 from hootbus.bus.inputs import Judged
 from hootbus.bus.judgement import Finding
@@ -25,6 +26,7 @@ from hootbus.frames.protocol import Command, Flag
 from hootbus.workers.failure import error_of, refusal_of
 
 AGAIN = Flag.IDEMPOTENT
+ALICE = b"a" * 40
 Story: TypeAlias = Callable[[], World]
 
 
@@ -273,6 +275,28 @@ def metric_services() -> World:
     return world
 
 
+def _keyed(limits: Limits) -> World:
+    return World(limits, access=Access({ALICE: Known("alice", Rights())}))
+
+
+def identities() -> World:
+    world = _keyed(Limits(identities=1))
+    world.hear(ALICE, heartbeat(b"c", NO_OPTIONS))
+    # It has nothing open, so it makes room; and the next one does not.
+    world.hear(ALICE, ready(b"w"))
+    told(world.hear(ALICE, request(b"d")), Overloaded)
+    assert world.core.tally.reached["identities"] == 2
+    return world
+
+
+def identity_idle_s() -> World:
+    world = _keyed(Limits(identity_idle_s=10.0))
+    world.hear(ALICE, heartbeat(b"c", NO_OPTIONS))
+    world.tick(after=10.0)
+    assert not world.core._admission.identities.is_owned(b"c")
+    return world
+
+
 STORIES: Final[dict[str, Story]] = {
     "services": services,
     "workers": workers,
@@ -298,6 +322,8 @@ STORIES: Final[dict[str, Story]] = {
     "versions_per_service": versions_per_service,
     "compared_versions": compared_versions,
     "metric_services": metric_services,
+    "identities": identities,
+    "identity_idle_s": identity_idle_s,
     "schema_timeout_s": schema_timeout_s,
     "judge_timeout_s": judge_timeout_s,
     "request_timeout_s": request_timeout_s,

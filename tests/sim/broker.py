@@ -4,7 +4,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from bus_world.inspect import agree, kept
+from bus_world.indexes import agree
+from bus_world.inspect import kept
 from hootbus.bus.core import Core
 from hootbus.bus.effects import Judge, Note, Publish, Send, Stop
 from hootbus.bus.inputs import (
@@ -26,9 +27,9 @@ from hootbus.frames.message import Message, parse, serialize
 from hootbus.frames.protocol import Command
 from hootbus.schemas import BodyError, Registration, read_registration
 from sim.clock import Alarm
-from sim.indexes import check_core
 from sim.ledger import Ledger
 from sim.network import Line, brief
+from sim.punctuality import check_core
 from sim.versions import judge
 from sim.violation import Violation
 from sim.workers import DialledService
@@ -105,7 +106,7 @@ class SimBroker:
 
     def _tick(self) -> None:
         if self._outgoing:
-            # As in bus.broker, which looks at the clock after it has sent.
+            # As in bus.serving, which looks at the clock after it has sent.
             self._flush()
         if not self.alive:
             return
@@ -147,7 +148,7 @@ class SimBroker:
                 case Publish():
                     raise Violation("nobody asked for an event")
         if self._outgoing and not self._flush_due:
-            # As in bus.broker, sends gather while there is more to receive.
+            # As in bus.serving, sends gather while there is more to receive.
             self._flush_due = True
             self.world.clock.after(self.world.random.choice((0.0, 0.0, 0.001, 0.01)), self._flush)
         if self.alive:

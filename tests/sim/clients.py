@@ -3,7 +3,7 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bus_world.inspect import agree
+from bus_world.indexes import agree
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import Command, ContentType
 from hootbus.workers.client_session import ClientSession

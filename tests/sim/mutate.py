@@ -22,12 +22,20 @@ from typing import Final
 _ROOT: Final = Path(__file__).parents[2]
 _VARIABLE: Final = "HOOT_MUTANT"
 MODULES: Final = (
+    "bus.admission",
     "bus.core",
+    "bus.endings",
+    "bus.ledger",
+    "bus.queues",
     "bus.requests",
     "bus.roster",
     "bus.gate",
     "bus.state",
+    "workers.account",
     "workers.client_session",
+    "workers.inflows",
+    "workers.replies",
+    "workers.understanding",
     "workers.worker_session",
 )
 _UNIT_TESTS: Final = {"bus": ["tests/bus"], "workers": ["tests/workers", "--ignore=tests/workers/test_uvloop.py"]}

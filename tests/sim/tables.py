@@ -1,10 +1,10 @@
 """What the sessions of clients and workers keep, held against each other as the core's indexes are."""
 
-from bus_world.inspect import agree, within
-from hootbus.workers.client_session import ClientSession, Pending, Stage
+from bus_world.indexes import agree, check_deadlines, within
+from hootbus.workers.client_session import ClientSession
 from hootbus.workers.limits import Limits
+from hootbus.workers.pending import Pending, Stage
 from hootbus.workers.worker_session import WorkerSession
-from sim.indexes import check_deadlines
 
 
 def check_client(client: ClientSession, limits: Limits) -> None:
@@ -13,7 +13,7 @@ def check_client(client: ClientSession, limits: Limits) -> None:
     agree("ids", [each.call.request_id for each in pending.values()], [*pending])
     agree("bytes of requests", client.pending_bytes, sum(each.size for each in pending.values()))
     questions = {each.version: each for each in pending.values() if each.version is not None}
-    agree("questions whether a version is understood", client._questions, questions)
+    agree("questions whether a version is understood", client._understanding.questions, questions)
     for question in questions.values():
         waiting = question.waiting
         agree("ids of who waits for a comparison", [each.call.request_id for each in waiting.values()], [*waiting])
@@ -24,7 +24,7 @@ def check_client(client: ClientSession, limits: Limits) -> None:
     check_deadlines("the client", client._deadlines, len(pending))
     check_deadlines("the client's pauses", client._pauses, len(paused))
     looked = [each for each in pending.values() if each.inflow is not None and each.inflow.look_at is not None]
-    check_deadlines("the client's streams", client._looks, len(looked))
+    check_deadlines("the client's streams", client._inflows.looks, len(looked))
     for request_id, each in pending.items():
         agree("a request's deadline", client._deadlines.holds(request_id, each.deadline), True)
         _check_stream(client, request_id, each)
@@ -42,7 +42,7 @@ def _check_stream(client: ClientSession, request_id: bytes, pending: Pending) ->
     within("items of a stream that were read", inflow.taken, inflow.arrived)
     within("items of a stream", inflow.arrived, inflow.granted)
     if inflow.look_at is not None:
-        agree("when a stream is looked at", client._looks.holds(request_id, inflow.look_at), True)
+        agree("when a stream is looked at", client._inflows.looks.holds(request_id, inflow.look_at), True)
 
 
 def check_client_idle(client: ClientSession) -> None:
@@ -50,8 +50,8 @@ def check_client_idle(client: ClientSession) -> None:
     agree("requests of an idle client", [*client._pending], [])
     check_deadlines("an idle client", client._deadlines, 0)
     check_deadlines("an idle client's pauses", client._pauses, 0)
-    check_deadlines("an idle client's streams", client._looks, 0)
-    agree("questions of an idle client", client._questions, {})
+    check_deadlines("an idle client's streams", client._inflows.looks, 0)
+    agree("questions of an idle client", client._understanding.questions, {})
     agree("bytes of an idle client", client.pending_bytes, 0)
 
 

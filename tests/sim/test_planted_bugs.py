@@ -5,14 +5,16 @@ from typing import Final, TypeAlias
 
 import pytest
 
+from hootbus.bus.candidates import Candidate
 from hootbus.bus.core import _COMMANDS, _INPUTS, Core
-from hootbus.bus.gate import Candidate, Gate
+from hootbus.bus.gate import Gate
 from hootbus.bus.gathers import Gathers
 from hootbus.bus.inputs import ServiceDisconnected
 from hootbus.bus.outcomes import Outcomes
+from hootbus.bus.queues import Queue
 from hootbus.bus.requests import Requests
 from hootbus.bus.roster import Roster
-from hootbus.bus.state import Phase, Queue, Request, Service, Worker
+from hootbus.bus.state import Phase, Request, Service, Worker
 from hootbus.bus.streams import Streams
 from hootbus.bus.versions import Version, Versions
 from hootbus.frames.deadlines import Deadlines
@@ -20,8 +22,10 @@ from hootbus.frames.errors import HootError, WorkerLost
 from hootbus.frames.message import Message
 from hootbus.frames.protocol import Command, Flag
 from hootbus.schemas import Registration
-from hootbus.workers.client_session import ClientSession, Pending
+from hootbus.workers.client_session import ClientSession
 from hootbus.workers.flow import Outflow
+from hootbus.workers.inflows import Inflows
+from hootbus.workers.pending import Pending
 from hootbus.workers.session import Effect, Outcome
 from hootbus.workers.worker_session import WorkerSession
 from sim.violation import Violation
@@ -169,7 +173,7 @@ def _cancels_nobody_hears_of(patch: pytest.MonkeyPatch) -> None:
 
 
 def _gaps_in_streams_go_unseen(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ClientSession, "_gap_before", lambda self, pending, message: None)
+    patch.setattr(Inflows, "gap_before", lambda self, pending, message: None)
 
 
 def _more_handlers_than_slots(patch: pytest.MonkeyPatch) -> None:

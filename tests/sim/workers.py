@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from bus_world.inspect import agree
+from bus_world.indexes import agree
 from hootbus.frames.errors import (
     BadBody,
     Cancelled,

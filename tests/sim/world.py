@@ -9,7 +9,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from bus_world.inspect import agree, kept
+from bus_world.indexes import agree
+from bus_world.inspect import kept
 from conformance import capnp_bytes
 from hootbus.frames.errors import Overloaded
 from hootbus.frames.message import Message

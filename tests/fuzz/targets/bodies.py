@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Final
 
-from bus_world.inspect import check
+from bus_world.indexes import check
 from conformance import capnp_bytes
 from conformance.capnp.corpus import VALUES, every_message, struct_type
 from conformance.capnp.probe import probe

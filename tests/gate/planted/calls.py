@@ -19,4 +19,4 @@ def needless() -> None:
     """Nothing."""
 
 
-mock.patch("hootbus.bus.broker.parse", wasteful).start()
+mock.patch("hootbus.bus.serving.parse", wasteful).start()
