@@ -58,7 +58,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     compared_versions: int = 256
     # Services that the metrics tell apart; the others are told together.
     metric_services: int = 100
-
     # Peers whose identities are known to be their keys'; those of whom nothing is open make room for others.
     identities: int = 100_000
 

@@ -25,7 +25,7 @@ class Looks:
         self._ended = False
 
     def ask(self, at: Callable[[Core, float], T]) -> Future[T]:
-        """From any thread: whose result comes from the loop."""
+        """From any thread: whose result comes from the loop, or what `at` has raised there."""
         future: Future[T] = Future()
 
         def look(core: Core | None, now: float) -> None:
@@ -33,7 +33,10 @@ class Looks:
             if core is None or not future.set_running_or_notify_cancel():
                 future.cancel()
                 return
-            future.set_result(at(core, now))
+            try:
+                future.set_result(at(core, now))
+            except Exception as error:  # noqa: BLE001  # it belongs to who asked: the broker has others to serve
+                future.set_exception(error)
 
         with self._ending:
             if self._ended or len(self.asked) >= _ASKED_MAX:

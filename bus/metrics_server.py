@@ -99,7 +99,11 @@ class _Server(ThreadingHTTPServer):
             _log.warning("more than %d connections ask for metrics; one is turned away", _CONNECTIONS_MAX)
             self.shutdown_request(request)
             return
-        super().process_request(request, client_address)
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # no room for another thread: the base closes the connection
+            self._room.release()
+            raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  # as above
         """On its thread."""

@@ -192,7 +192,9 @@ def broker(
     if drain_timeout is not None:
         limit = msgspec.structs.replace(limit, drain_timeout_s=drain_timeout)
     if bool(key) != bool(allow) or (rights and not key):
-        raise click.UsageError("a broker with keys needs both, --key (its own) and --allow (the folder of the others')")
+        raise click.UsageError(
+            "a broker with keys needs both, --key (its own; HOOT_KEY counts) and --allow (the folder of the others')"
+        )
     with reporting():
         served = Broker(
             bus,

@@ -13,6 +13,7 @@ from bus_world.world import (
     goodbye,
     handed,
     heartbeat,
+    obituary,
     refused,
     reply,
     request,
@@ -188,6 +189,18 @@ def test_a_worker_that_drains_is_not_asked_and_does_not_keep_what_waits_for_it()
     assert world.get(goodbye(b"w", 5000)) == [failure(asked, 1, 0, NEVER_HAD), closing(asked, 1)]
     error = UnknownService("no worker of 'text' takes requests any more")
     assert world.get(asked) == [refused(asked, error)]
+
+
+def test_a_worker_that_is_about_to_be_let_go_is_not_asked() -> None:
+    world = World()
+    world.join(b"v", slots=2)
+    world.join(b"w", slots=2)
+    # It has something, so that it is not let go at once.
+    world.get(request(b"d", B))
+    world.get(obituary(b"v"))
+    asked = gather()
+    assert world.get(asked) == [asked_of(b"w", asked)]
+    assert world.get(reply(b"w")) == [answer(asked, 2, 0, reply(b"w")), closing(asked, 1)]
 
 
 def test_a_part_that_could_not_be_sent_waits_until_its_worker_has_room() -> None:

@@ -28,6 +28,16 @@ def test_a_look_that_was_given_up_is_not_taken() -> None:
     assert other.result(0) == ("serving", 5.0)
 
 
+def test_what_a_look_raises_belongs_to_who_asked_and_not_to_the_loop() -> None:
+    looks = Looks()
+    asked = looks.ask(lambda core, now: 1 / 0)
+    other = looks.ask(state_and_time)
+    looks.answer(World().core, 5.0)
+    with pytest.raises(ZeroDivisionError):
+        asked.result(0)
+    assert other.result(0) == ("serving", 5.0)
+
+
 def test_when_the_loop_has_ended_all_looks_are_cancelled() -> None:
     looks = Looks()
     before = looks.ask(state_and_time)

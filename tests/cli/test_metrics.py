@@ -2,8 +2,10 @@
 
 import socket
 import sys
+import threading
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -79,9 +81,9 @@ def test_a_broker_serves_what_it_counts_and_whether_it_is_ready(tmp_path: Path) 
             assert get(url, "/livez") == (200, "alive\n")
             assert get(url, "/readyz") == (200, "serving\n")
             assert get(url, "/")[0] == 404
-            client.call("hoot.broker/drain")
+            broker.process.terminate()
+            until(lambda: get(url, "/readyz") == (503, "draining\n"), "it drains")
             assert get(url, "/livez") == (200, "alive\n")
-            assert get(url, "/readyz") == (503, "draining\n")
             assert values(url)["hoot_serving",] == 0
             release.touch()
             future.result()
@@ -117,6 +119,26 @@ def test_more_connections_than_there_may_be_are_turned_away(monkeypatch: pytest.
         finally:
             for connection in connections:
                 connection.close()
+
+
+def test_a_thread_that_cannot_be_started_takes_up_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics_server, "_CONNECTIONS_MAX", 1)
+    start = threading.Thread.start
+    refused = [RuntimeError("can't start new thread")]
+
+    def crowded(thread: threading.Thread) -> None:
+        if refused and thread.name != "hoot-metrics":
+            raise refused.pop()
+        start(thread)
+
+    broker = Broker(parse_address(f"tcp://{FREE}"))
+    broker.run(on_ready=lambda _: broker.stop())
+    monkeypatch.setattr(threading.Thread, "start", crowded)
+    with MetricsServer(broker, "127.0.0.1", 0) as server:
+        with pytest.raises((OSError, HTTPException)):
+            get(server.url, "/livez")
+        assert not refused
+        assert get(server.url, "/livez") == (503, "no answer\n")
 
 
 def test_metrics_for_other_machines_must_be_wanted() -> None:

@@ -1,14 +1,21 @@
 """`hoot recorder` as a process of its own: what it keeps, and what is left when it is killed."""
 
+import asyncio
 import re
 import signal
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cli.shell import refused, run_here, started, until
 from hootbus.bus.cli import record
 from hootbus.bus.embedded import EmbeddedBroker
+from hootbus.bus.recorder import Recorder
 from hootbus.bus.recording import RecordingLimits
+from hootbus.frames.address import parse_address
+from hootbus.frames.buffer import Frames
+from hootbus.frames.event import EventHeader, write_event_header
+from hootbus.frames.protocol import ContentType
 from hootbus.workers import Publisher, Subscriber
 
 PATIENCE_S = 20.0
@@ -23,6 +30,33 @@ def test_the_defaults_are_those_of_the_recording() -> None:
         limits.topics,
         limits.bytes,
     )
+
+
+class Marked:
+    """A subscription whose mark has come, and behind it, in the same moment, an event."""
+
+    def __init__(self, behind: Frames) -> None:
+        self.behind = [behind]
+
+    def mark(self, take: Callable[[Frames], None], timeout: float | None) -> Iterator[float]:
+        return iter(())
+
+    def receive(self) -> Frames | None:
+        return self.behind.pop() if self.behind else None
+
+
+def test_what_comes_right_behind_a_mark_is_recorded_though_nothing_follows_it() -> None:
+    recorder = Recorder(parse_address("ipc:///nowhere/at/all"), limits=RecordingLimits())
+    recorder._ended = False
+    recorder._subscription = Marked([b"a", write_event_header(EventHeader(ContentType.EMPTY)), b""])  # type: ignore[assignment]  # what it needs of one
+
+    async def catch_up() -> None:
+        recorder._catching_up = asyncio.Lock()
+        recorder._loop = asyncio.get_running_loop()
+        await recorder._catch_up()
+
+    asyncio.run(catch_up())
+    assert recorder.recording.events == 1
 
 
 def test_listeners_that_come_late_get_what_was(hoot_bus: EmbeddedBroker, tmp_path: Path) -> None:

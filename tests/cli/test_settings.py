@@ -11,7 +11,8 @@ from hootbus.bus.embedded import EmbeddedBroker
 from hootbus.bus.processes import hoot
 
 COMMANDS = (
-    "broker worker call publish listen status services workers top quarantine ping keys doctor schema demo completion"
+    "broker worker call publish listen recorder status services workers top quarantine ping keys doctor schema demo "
+    "completion"
 ).split()
 
 
@@ -67,7 +68,7 @@ def test_a_command_in_a_group_has_a_table_in_the_groups(tmp_path: Path) -> None:
 def test_a_mistake_in_a_tables_name_is_answered_with_the_tables(tmp_path: Path) -> None:
     file = tmp_path / "hoot.toml"
     file.write_text("[brokr]\nverbose = true\n")
-    assert "and tables [broker], [call]," in " ".join(refused("--config", str(file), "status").split())
+    assert "and tables [broker], [worker], [call]," in " ".join(refused("--config", str(file), "status").split())
     file.write_text("[schema.dmp]\ndepth = 1\n")
     assert "[schema.dump]" in refused("--config", str(file), "status")
 

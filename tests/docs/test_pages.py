@@ -35,7 +35,7 @@ PAGES: Final = (
 )
 
 _BLOCKS: Final = [block for page in (README, GUIDE, TYPES, SECURITY) for block in read_blocks(page)]
-_SHELL: Final = ("printf", "mkdir", "cp", "rm", "while")
+_SHELL: Final = ("printf", "mkdir", "cp", "rm", "while", "grep")
 _GUIDE_SECTIONS: Final = list(dict.fromkeys(block.section for block in read_blocks(GUIDE)))
 # As the guide's first lines say: a broker runs.
 _BROKER: Final = Block((CONSOLE, SERVES), '$ hoot broker\n{"ready":true,...}\n', GUIDE.name, "")

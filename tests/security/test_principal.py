@@ -57,10 +57,17 @@ def test_a_key_that_has_claimed_anothers_identity_is_kept_out() -> None:
     keeper = Authenticator(context, Access({key: Known("eve", Rights())}))
     question = [b"1.0", b"id", b"requests", b"10.0.0.1", b"", b"CURVE", zmq.utils.z85.decode(key)]
     assert keeper._answer(question) == [b"1.0", b"id", b"200", b"", key, b""]
+    for wrong in (
+        question[:3],
+        [b"2.0", *question[1:]],
+        [*question[:5], b"NULL", b""],
+        # A name that whoever connects has chosen.
+        [*question[:5], b"PLAIN", question[6]],
+        [*question[:6], b"short"],
+    ):
+        assert keeper._answer(wrong)[2] == b"400"
     keeper.bar(key)
     assert keeper._answer(question)[2] == b"400"
-    for wrong in (question[:3], [b"2.0", *question[1:]], [*question[:5], b"NULL", b""], [*question[:6], b"short"]):
-        assert keeper._answer(wrong)[2] == b"400"
-    assert keeper.denied == 5
+    assert keeper.denied == 6
     keeper.close()
     context.term()

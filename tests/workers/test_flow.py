@@ -1,5 +1,8 @@
 """Flow control of streams: each end's account, and what the sessions make of it."""
 
+import asyncio
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -7,9 +10,11 @@ from hootbus.frames.errors import Overloaded
 from hootbus.frames.message import Message
 from hootbus.frames.options import U32_MAX, Options
 from hootbus.frames.protocol import Command, ContentType, Flag
+from hootbus.workers.calls import reply_of
 from hootbus.workers.client_session import ClientSession
 from hootbus.workers.flow import Inflow, Outflow
 from hootbus.workers.limits import Limits
+from hootbus.workers.parts import AsyncParts, BlockingParts
 from hootbus.workers.session import (
     Abort,
     Body,
@@ -163,6 +168,16 @@ def test_what_was_granted_is_said_again_while_a_stream_is_quiet_and_less_and_les
     assert reader.session.wake_at() is not None
 
 
+def test_a_stream_that_goes_on_is_looked_at_as_soon_as_a_new_one() -> None:
+    inflow = Inflow(4)
+    for _ in range(3):
+        assert inflow.is_quiet()
+    assert inflow.next_look(100.0, 1.0) == 108.0
+    inflow.arrived += 1
+    assert not inflow.is_quiet()
+    assert inflow.next_look(100.0, 1.0) == 101.0
+
+
 def test_a_stream_with_unread_items_is_not_quiet() -> None:
     reader = Reader(2)
     reader.come(0)
@@ -301,3 +316,26 @@ def test_no_more_is_granted_than_can_be_counted() -> None:
     inflow.arrived, inflow.taken, inflow.granted = U32_MAX, U32_MAX - 3, U32_MAX - 1
     assert inflow.take()
     assert inflow.granted == U32_MAX
+
+
+# Who reads them.
+
+
+def test_items_that_came_before_an_error_are_read_before_it() -> None:
+    async def read() -> None:
+        parts = AsyncParts(reply_of)
+        parts.put(item(0))
+        parts.set_exception(Overloaded("too much"))
+        first = await parts.get()
+        assert first is not None
+        assert bytes(first.raw) == b"item"
+        with pytest.raises(Overloaded):
+            await parts.get()
+
+    asyncio.run(read())
+    parts = BlockingParts(reply_of)
+    parts.put(item(0))
+    parts.set_exception(Overloaded("too much"))
+    assert parts.get() is not None
+    with pytest.raises(Overloaded):
+        parts.get()

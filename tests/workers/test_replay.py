@@ -15,11 +15,11 @@ from hootbus.frames.context import aligned_context
 from hootbus.frames.errors import BadBody, UnknownService
 from hootbus.frames.event import EventHeader, write_event_header
 from hootbus.frames.protocol import ContentType
-from hootbus.frames.replay import read_replay
+from hootbus.frames.replay import read_replay, write_replays
 from hootbus.frames.sockets import event_socket
 from hootbus.frames.wire import Wire
 from hootbus.schemas import standard, write_struct
-from hootbus.workers import AsyncClient, Event, Publisher, Subscriber
+from hootbus.workers import AsyncClient, Event, Publisher, Reply, Subscriber
 
 PATIENCE_S = 20.0
 
@@ -43,6 +43,18 @@ def shown(event: Event) -> tuple[object, ...]:
     """All that there is of an event."""
     said = (event.topic, event.sequence, event.time_ns, event.publisher, event.content_type, event.schema_id)
     return (*said, bytes(event.raw))
+
+
+def test_what_an_attempt_brought_that_ended_early_is_not_given_out_twice() -> None:
+    event = (b"a", write_event_header(EventHeader(ContentType.EMPTY, publisher=7)), b"")
+    [body] = write_replays([event])
+    subscriber = Subscriber(address="ipc:///nowhere/at/all", replay=1)
+    for _ in range(2):
+        subscriber._question()
+        subscriber._take_replayed(Reply(ContentType.RAW_BINARY, body))
+    subscriber._join_seam()
+    assert [event.topic for event in subscriber._events] == ["a"]
+    subscriber.close()
 
 
 def test_a_replayed_event_is_what_a_live_subscriber_saw(bus: EmbeddedBroker, recorder: Recorder) -> None:
