@@ -45,6 +45,14 @@ class Admission:
         """The refusal if this peer may not call what the service frame names."""
         return self.access.call_refusal(self.identities.owner(identity), service)
 
+    def default_refusal(self, identity: bytes, *, service: bytes, default: bytes) -> HootError | None:
+        """The refusal if this peer may not call the default service, which stands in for what it has named.
+
+        Who may not reach a service by its name must not reach it by another.
+        """
+        _, slash, method = service.partition(b"/")
+        return self.call_refusal(identity, default + slash + method)
+
     def offer_refusal(self, identity: bytes, service: bytes) -> HootError | None:
         """The refusal if this peer may not offer the service."""
         return self.access.offer_refusal(self.identities.owner(identity), service)
@@ -112,6 +120,9 @@ class Admission:
             if denied is not None:
                 self._gate.revoke(candidate, denied, now)
         for request in self._requests.all_open():
-            denied = access.call_refusal(owner(request.client.identity), request.target)
-            if denied is not None:
-                self._requests.revoke(request, denied, now)
+            identity, taker = request.client.identity, request.service.name
+            may_not = self.call_refusal(identity, request.target) or self.default_refusal(
+                identity, service=request.target, default=taker
+            )
+            if may_not is not None:
+                self._requests.revoke(request, may_not, now)

@@ -195,6 +195,13 @@ class Core:
         # Nobody stands in for a recorder.
         default = self._requests.services.get(self._default) if self._default and name != RECORDER else None
         if default is not None and default.workers:
+            if self._keyed:
+                denied = self._admission.default_refusal(
+                    message.route[0], service=message.service, default=default.name
+                )
+                if denied is not None:
+                    self._requests.refuse(message, denied)
+                    return None
             return default
         waits = message.options is not None and message.options.flags & Flag.WAIT and is_service_name(name)
         # A service whose worker stands at the gate is not unknown. A gather is for those who are there.

@@ -147,6 +147,23 @@ def test_each_right_that_is_missing_is_named() -> None:
     assert bus.dropped() == {"bad_registration": 1}
 
 
+def test_who_may_not_call_the_default_service_does_not_reach_it_by_another_name() -> None:
+    bus = World(default_service="text", access=access(alice=Rights(call=("other", "x*"))))
+    bus.hear(BOB, ready(b"w"))
+    asked = request(b"c", A, service=b"xyz/upper")
+    assert bus.hear(ALICE, asked) == [refused(asked, no("alice", "call 'text/upper'", "call"))]
+
+
+def test_a_right_to_the_default_service_that_is_taken_away_ends_what_it_has_taken() -> None:
+    bus = World(default_service="text", access=access())
+    bus.hear(BOB, ready(b"w"))
+    asked = request(b"c", A, service=b"xyz/upper")
+    bus.hear(ALICE, asked)
+    denied = no("alice", "call 'text/upper'", "call")
+    told: list[Effect] = bus.step(AccessChanged(access(alice=Rights(call=("xyz",)))))
+    assert told == [refused(asked, denied), cancelled(b"w", denied)]
+
+
 def test_who_may_administer_may_drain() -> None:
     bus = world(alice=Rights(admin=True))
     bus.hear(ALICE, request(b"c", B, DRAIN))
