@@ -156,6 +156,8 @@ class Requests(Endings):
             said = payload.options or NO_OPTIONS
             # With the fingerprint, as it may come back from there, and is looked at again then.
             options = Options(min(left_ms, U32_MAX), flags, 0, said.schema_id, 0, request.credit, said.fingerprint)
+        else:
+            request.said = payload.options
         service.waited.add(now - request.accepted_at)
         request.phase = _HANDED
         request.worker = worker
@@ -217,7 +219,8 @@ class Requests(Endings):
             self.gathers.put_back(request, worker)
             return
         if request.message is None:
-            self.hold(request, message)
+            # The next worker, if it is one of ours, is chosen and told by what a plain one was not shown.
+            self.hold(request, message if worker.extended else message.__replace__(options=request.said))
         self._put_back(request)
 
     def lost(self, worker: Worker, now: float, died: bool) -> None:

@@ -159,7 +159,7 @@ class Roster:
         """A dialled service answers: a plain worker that sends no READY."""
         before = self.workers.get(identity)
         if before is not None:
-            self.lose(before, "connected again", now, died=True)
+            self.lose(before, "connected again", now, died=before.died or not before.going)
         worker = self._add((identity,), service.encode(), slots, now)
         worker.dialled = True
         # A plain service answers nothing while it works, and there is no READY by which it could come back: only the
@@ -301,8 +301,10 @@ class Roster:
             # Its supervisor says that it has died, in its name; all others say goodbye themselves.
             died = options is not None and options.status == WorkerLost.number
             self.part(worker, "disconnected", now, died=died)
-            # Its connection may be gone before its goodbye is read, and is so soon after.
-            worker.died, worker.left = died, True
+            # Its connection may be gone before its goodbye is read, and is so soon after; and its supervisor may take
+            # its end for a death. Whoever has said goodbye was not killed by what it had.
+            worker.died = died and (worker.died or not worker.left)
+            worker.left = True
             return
         worker.draining = True
         worker.drain_id = message.request_id

@@ -13,6 +13,7 @@ from hootbus.bus.queues import Queue
 from hootbus.bus.versions import Version, Versions
 from hootbus.frames.malformed import Route
 from hootbus.frames.message import Message
+from hootbus.frames.options import Options
 from hootbus.frames.protocol import SERVICE_NAME, ContentType, Flag
 
 # As plain numbers: `&` with an enum costs more than all else that is done with a flag.
@@ -74,6 +75,8 @@ class Request:
     # What is carried out once more by it, if it is somebody's retry of a quarantined request.
     isolated: "Isolated | None" = None
     accepted_at: float = 0.0
+    # What its client said of it, while a plain worker has it, which is told nothing of that.
+    said: Options | None = None
 
     def __init__(
         self,

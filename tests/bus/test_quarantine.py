@@ -1,6 +1,7 @@
 """hoot.quarantine: requests that took down their workers are looked at, tried once more, let go of."""
 
 from base64 import b64decode
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from bus_world.gate import V1, V2, attach, calls, status_of, typed
 from bus_world.world import (
     CAPNPROTO,
     JSON,
+    PARTING_S,
     A,
     B,
     C,
@@ -17,7 +19,9 @@ from bus_world.world import (
     cancel,
     delivered,
     failed,
+    goodbye,
     handed,
+    obituary,
     refused,
     reply,
     request,
@@ -283,3 +287,26 @@ def test_a_retry_that_no_worker_understands_any_more_is_refused_as_any_request()
     assert status_of(told.message)[0] == SchemaMismatch.number
     (kept,) = ask(world, "list")["requests"]
     assert (kept["strikes"], kept["retrying"]) == (2, False)
+
+
+@pytest.mark.parametrize("words", [(goodbye, obituary), (obituary, goodbye), (obituary, obituary, goodbye)])
+def test_whoever_has_said_goodbye_has_not_died_whatever_else_is_heard_of_its_end(
+    words: tuple[Callable[[bytes], Message], ...],
+) -> None:
+    world = World(Limits(strikes=1))
+    world.join(b"w")
+    world.get(request(b"c", A, flags=Flag.IDEMPOTENT))
+    for word in words:
+        world.get(word(b"w"))
+    assert world.tick(after=PARTING_S) == []
+    assert sent(world.join(b"v")).request_id == A
+    assert world.errors() == {}
+
+
+def test_a_dialled_service_that_said_goodbye_and_is_back_at_once_has_not_died() -> None:
+    world = World(Limits(strikes=1))
+    world.dial(b"w")
+    world.get(request(b"c", A, flags=Flag.IDEMPOTENT))
+    world.get(goodbye(b"w"))
+    assert [effect.message.request_id for effect in world.dial(b"w") if isinstance(effect, Send)] == [A]
+    assert world.errors() == {}

@@ -770,3 +770,15 @@ def test_an_undeliverable_message_to_nobody_in_particular_is_counted() -> None:
     assert world.full(beat(b"w").message) == []
     assert world.gone(Message((b"w",), Command.CANCEL, EMPTY, A, options=Options())) == []
     assert world.dropped() == {"client_full": 1, "worker_gone": 2}
+
+
+def test_what_a_plain_worker_could_not_be_given_is_still_of_its_type_for_the_next_one() -> None:
+    world = World()
+    world.join_plain(b"p")
+    asked = request(b"c", A, schema_id=7)
+    assert world.full(sent(world.get(asked))) == []
+    (effect,) = world.join(b"w")
+    assert effect == handed(b"w", asked, deadline_ms=3_600_000)
+    assert isinstance(effect, Send)
+    assert effect.message.options is not None
+    assert effect.message.options.schema_id == 7

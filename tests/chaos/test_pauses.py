@@ -1,7 +1,6 @@
 """SIGSTOP and SIGCONT: processes that hang and come back; clients and subscribers that do not read."""
 
 import sys
-from pathlib import Path
 
 import pytest
 import zmq
@@ -18,6 +17,8 @@ from hootbus.workers.connection import IdSource, new_identity
 
 SETTLED = 100
 MEBIBYTE = 1024 * 1024
+BODY_BYTES = 200
+FLOOD = 16_000
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads memory from /proc")
 
@@ -106,36 +107,30 @@ def test_a_client_that_asks_and_never_reads_fills_its_own_pipe_and_nothing_else(
     assert set(stage.settle().outcomes) == {OK}
 
 
-def subscribers(address: str) -> int:
-    """How many are connected to an ipc bus: the broker's ends of their connections have the name of its socket."""
-    path = parse_address(address).subscribe.removeprefix("ipc://")
-    return Path("/proc/net/unix").read_text().split().count(path) - 1
-
-
 @linux
-def test_a_subscriber_that_hangs_loses_what_it_counts_and_slows_nobody(stage: Stage) -> None:
+def test_a_subscriber_that_hangs_has_what_waits_for_it_counts_the_rest_and_slows_nobody(stage: Stage) -> None:
     stage.start_broker()
     with Publisher(stage.address) as publisher, Subscriber("jobs.", address=stage.address) as quick:
         slow = stage.start(listening.listen_slowly, address=stage.address, topic="jobs.")
         slow.answer()
-        publisher.publish("jobs.done", 0)
+        publisher.publish("jobs.done", bytes(BODY_BYTES))
         assert slow.answer()["sequence"] == 0
         quick.receive(10)
-        assert subscribers(stage.address) == 2
         stage.pause(slow)
-        until(lambda: subscribers(stage.address) == 1, "only the quick one is connected")
-        # What comes now is lost for it, and for it alone.
-        published = 11
-        for number in range(1, published):
-            publisher.publish("jobs.done", number)
+        # More than the pipe to it and the system take; what comes then is lost for it, and for it alone.
+        published = 1
+        for _ in range(FLOOD):
+            publisher.publish("jobs.done", bytes(BODY_BYTES))
+            quick.receive(10)
+            published += 1
         stage.resume(slow)
         told = {"received": 0, "lost": 0}
         while told["received"] + told["lost"] < published:
             # Only a next event can show what is missing in front of it.
-            publisher.publish("jobs.done", published)
+            publisher.publish("jobs.done", bytes(BODY_BYTES))
+            quick.receive(10)
             published += 1
             told = slow.ask(seconds=0.1)
-        assert [quick.receive(10).json() for _ in range(1, published)] == list(range(1, published))
     assert told["received"] + told["lost"] == published
     assert told["lost"] >= 10
     assert quick.lost == 0

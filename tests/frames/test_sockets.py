@@ -1,6 +1,8 @@
 """The sockets of the bus: their options, and the monitor that sees connections come and go."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,11 +57,30 @@ def test_every_socket_is_bounded_watched_and_leaves_at_once(context: zmq.Context
     for socket in (router(context), dealer(context), *(event_socket(context, kind) for kind in (zmq.SUB, zmq.XPUB))):
         assert socket.getsockopt(zmq.LINGER) == 0
         assert socket.getsockopt(zmq.MAXMSGSIZE) == MESSAGE_BYTES_MAX
-        assert 0 < int(socket.getsockopt(zmq.HEARTBEAT_IVL)) < int(socket.getsockopt(zmq.HEARTBEAT_TIMEOUT)) <= 2000
-        assert int(socket.getsockopt(zmq.HEARTBEAT_TTL)) > 0
         assert 0 < int(socket.getsockopt(zmq.HANDSHAKE_IVL)) <= 10_000
         assert socket.getsockopt(zmq.TCP_KEEPALIVE) == 1
+        assert 0 < int(socket.getsockopt(zmq.TCP_KEEPALIVE_IDLE)) <= 2
+        assert 0 < int(socket.getsockopt(zmq.TCP_MAXRT)) <= 5000
         assert socket.getsockopt(zmq.IPV6) == 1
+
+
+def test_whoever_may_stop_to_receive_sends_no_heartbeats(context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    for socket in (dealer(context), router(context)):
+        assert 0 < int(socket.getsockopt(zmq.HEARTBEAT_IVL)) < int(socket.getsockopt(zmq.HEARTBEAT_TIMEOUT)) <= 2000
+        assert int(socket.getsockopt(zmq.HEARTBEAT_TTL)) > 0
+    assert int(dealer(context).getsockopt(zmq.RCVHWM)) == 0
+    assert int(router(context).getsockopt(zmq.RCVHWM)) >= 50_000
+    for socket in (event_socket(context, kind) for kind in (zmq.SUB, zmq.PUB, zmq.XPUB)):
+        assert not socket.getsockopt(zmq.HEARTBEAT_IVL)
+
+
+@pytest.mark.parametrize("connection", ["stays", "breaks"])
+@pytest.mark.parametrize("who", ["subscriber", "router"])
+def test_who_does_not_read_for_a_while_lives_on(who: str, connection: str, tmp_path: Path) -> None:
+    program = [sys.executable, str(Path(__file__).with_name("full_pipe.py")), str(tmp_path), who, connection]
+    ended = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert int(ended.stdout) > 0
 
 
 def test_a_dealer_has_the_identity_it_was_given(context: zmq.Context[zmq.Socket[bytes]]) -> None:

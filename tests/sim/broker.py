@@ -192,6 +192,8 @@ class SimBroker:
             self.world.network.down(line, serialize(message)[1:])
             return
         self.world.note(self.name, lambda: f"-x {identity[:4].hex()} {brief(message)} ({'full' if line else 'gone'})")
+        if line is not None and message.command is Command.DISCONNECT and message.options is None:
+            line.untold = True
         self.ledger.undelivered(message, gone=line is None)
         self._lose(message, noticed=line is None)
         self._handle(Undeliverable(message, line is None))

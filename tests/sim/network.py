@@ -36,6 +36,8 @@ class Line:
         self.cut = False
         # The broker's pipe to this peer refuses messages until then.
         self.full_until = 0.0
+        # A plain peer's, for which a goodbye of the broker had no room.
+        self.untold = False
         self.arrived_up = 0.0
         self.arrived_down = 0.0
 

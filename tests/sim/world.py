@@ -167,8 +167,9 @@ class World:
                 worker.die()
         for line in list(network.lines):
             line.full_until = 0.0
-            if self.profile.hostile:
-                # A message lost on a connection that holds has left slots taken for good: TCP does not do that.
+            if self.profile.hostile or line.untold:
+                # A message lost on a connection that holds has left slots taken for good: TCP does not do that. And a
+                # plain worker that was not told that it is no longer in has no way to find out.
                 network.cut(line)
         self.clock.run(self.clock.now + _RECONNECTED_S, self._check, self._all_linked)
         if not self._all_linked():
@@ -186,7 +187,8 @@ class World:
     def _settle_down(self) -> None:
         """What is still under way arrives, and what clients that died had asked runs out of time."""
         self.clock.run(self.clock.now + 2.0, self._check)
-        self.clock.run(self.clock.now + _TIMEOUTS_S[-1] + 2.0, self._check, lambda: not self.broker.busy)
+        # A question of a session whose answer got lost has a deadline of its own, and nobody may wait for it any more.
+        self.clock.run(self.clock.now + _TIMEOUTS_S[-1] + 2.0, self._check, self._all_ended)
         self.broker.check_idle()
         for client in self.clients.values():
             client.check_idle()
@@ -230,6 +232,10 @@ class World:
 
     def _all_idle(self) -> bool:
         return self._all_settled() and all(worker.idle for worker in self.workers.values())
+
+    def _all_ended(self) -> bool:
+        ours = [client for client in self.clients.values() if isinstance(client, SimClient)]
+        return not self.broker.busy and not any(client.client._pending for client in ours)
 
     def _client(self, name: str) -> SimClient | PlainClient:
         return self.clients[name]
