@@ -43,7 +43,12 @@ class Admission:
 
     def call_refusal(self, identity: bytes, service: bytes) -> HootError | None:
         """The refusal if this peer may not call what the service frame names."""
-        return self.access.call_refusal(self.identities.owner(identity), service)
+        owner = self.identities.owner(identity)
+        refusal = self.access.call_refusal(owner, service)
+        if refusal is not None and self.access.keyed:
+            shown = service.decode(errors="replace")
+            self._effects.append(Note("request_denied", {"key": self.access.name(owner), "service": shown}))
+        return refusal
 
     def default_refusal(self, identity: bytes, *, service: bytes, default: bytes) -> HootError | None:
         """The refusal if this peer may not call the default service, which stands in for what it has named.

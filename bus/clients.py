@@ -25,6 +25,7 @@ class Clients:
         self._tally = tally
         # Whether it has had all that was meant for it.
         self._heard_all: dict[Route, bool] = {}
+        self._by_identity: dict[bytes, dict[Route, None]] = {}
 
     def __len__(self) -> int:
         return len(self._heard_all)
@@ -34,10 +35,15 @@ class Clients:
         if message.options is None:
             return
         route = message.route
-        if route not in self._heard_all and len(self._heard_all) >= self._limits.clients:
+        if route in self._heard_all:
+            return
+        if len(self._heard_all) >= self._limits.clients:
             self._tally.reached[_LIMIT] += 1
-            del self._heard_all[next(iter(self._heard_all))]
-        self._heard_all.setdefault(route, True)
+            # Who has made up many return addresses makes room itself, and costs nobody else the word.
+            own = self._by_identity.get(route[0])
+            self.left(next(iter(own or self._heard_all)))
+        self._heard_all[route] = True
+        self._by_identity.setdefault(route[0], {})[route] = None
 
     def missed(self, route: Route) -> None:
         """Something could not be sent to it."""
@@ -46,7 +52,12 @@ class Clients:
 
     def left(self, route: Route) -> None:
         """It is gone."""
-        self._heard_all.pop(route, None)
+        if self._heard_all.pop(route, None) is None:
+            return
+        own = self._by_identity[route[0]]
+        del own[route]
+        if not own:
+            del self._by_identity[route[0]]
 
     def dismiss_all(self, error: BrokerStopping) -> list[Effect]:
         """The broker ends: a DISCONNECT to each."""
@@ -56,4 +67,5 @@ class Clients:
             if all_heard
         ]
         self._heard_all.clear()
+        self._by_identity.clear()
         return told

@@ -211,7 +211,8 @@ class Core:
             return None
         if found is None:
             services = self._requests.services
-            if len(services) >= self.limits.services:
+            # Those that nobody offers may take half of the room: workers must find some, whatever clients wait for.
+            if len(services) >= self.limits.services or self._requests.orphans >= self.limits.services / 2:
                 self.tally.reached["services"] += 1
                 self._requests.refuse(message, Overloaded("the broker has as many services as it may"))
                 return None

@@ -241,6 +241,7 @@ class House:
                     pending=pending.get(name, 0),
                     refused=service.refused,
                     dropped=dict(service.dropped),
+                    unjudged=sum(worker.unjudged for worker in workers),
                 )
             )
         return ServicesAnswer(tuple(found), dict(self._tally.dropped_elsewhere))

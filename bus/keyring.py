@@ -20,8 +20,12 @@ from hootbus.frames.keys import (
     fingerprint,
     public_files,
     read_public,
+    require_file,
     require_own,
 )
+
+# Some ten thousand keys' tables. The broker does nothing else while it reads them.
+_RIGHTS_BYTES_MAX: Final = 4 * 1024 * 1024
 
 # Of how many letters in common a table of no key's counts as a misspelt [default].
 _MISSPELT: Final = 0.8
@@ -129,10 +133,13 @@ class Keyring:
     def _read_rights(self, path: Path) -> None:
         require_own(path, private=False)
         try:
+            require_file(path, _RIGHTS_BYTES_MAX)
             tables = tomllib.loads(path.read_text())
+        except KeysError:
+            raise
         except OSError as error:
             raise KeysError(f"{path}: {error.strerror}") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise KeysError(f"{path}: {error}") from None
         for name, table in tables.items():
             if not isinstance(table, dict):

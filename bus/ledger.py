@@ -63,6 +63,11 @@ class Ledger:
         """The service that a message's frame names, if there is one."""
         return self.services.get(message.service.partition(b"/")[0])
 
+    @property
+    def orphans(self) -> int:
+        """Services that requests wait for and nobody offers."""
+        return len(self._orphans)
+
     def all_open(self) -> list[Request]:
         """Every request without an outcome."""
         return [request for client in self._clients.values() for request in client.open.values()]

@@ -6,6 +6,7 @@ no longer than `ANSWER_S`, so that a loop that hangs is told of and does not han
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from http import HTTPStatus
@@ -21,6 +22,7 @@ from hootbus.bus.broker import Broker
 from hootbus.bus.core import Core
 from hootbus.bus.guard import CannotServe, is_loopback
 from hootbus.bus.metrics import Families
+from hootbus.bus.ration import Ration
 
 # How long the loop may take to answer before it counts as hanging.
 ANSWER_S: Final = 2.0
@@ -83,6 +85,8 @@ class _Server(ThreadingHTTPServer):
         self.broker = broker
         self.process = ProcessCollector(registry=None)
         self.turned_away = 0
+        # Whoever connects anew all the time must not fill the log.
+        self._lines = Ration(1)
         self._room = threading.BoundedSemaphore(_CONNECTIONS_MAX)
         self.address_family = AF_INET6 if ":" in host else AF_INET
         super().__init__((host, port), _Handler)
@@ -96,7 +100,10 @@ class _Server(ThreadingHTTPServer):
         """A thread for it, if there is room for one."""
         if not self._room.acquire(blocking=False):
             self.turned_away += 1
-            _log.warning("more than %d connections ask for metrics; one is turned away", _CONNECTIONS_MAX)
+            behind = self._lines.grants("turned away", time.monotonic())
+            if behind is not None:
+                text = "more than %d connections ask for metrics; one is turned away%s"
+                _log.warning(text, _CONNECTIONS_MAX, behind)
             self.shutdown_request(request)
             return
         try:

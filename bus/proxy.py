@@ -15,6 +15,8 @@ from hootbus.frames.sockets import BACKLOG, PIPE_MESSAGES, Domain, event_socket
 # The broker's own publishers and subscribers are in its process.
 PUBLISH_INSIDE: Final = "inproc://hoot-publish"
 SUBSCRIBE_INSIDE: Final = "inproc://hoot-subscribe"
+# A topic's 255, and what libzmq says in a handshake besides: an identity, and who knows which properties.
+_SUBSCRIPTION_BYTES_MAX: Final = 4096
 
 
 class EventProxy:
@@ -28,6 +30,8 @@ class EventProxy:
         self._from_publishers = event_socket(context, zmq.SUB, keys, Domain.PUBLISH)
         self._to_subscribers = event_socket(context, zmq.PUB, keys, Domain.SUBSCRIBE)
         self._to_subscribers.setsockopt(zmq.SNDHWM, PIPE_MESSAGES)
+        # Nothing comes here but handshakes and subscriptions, of which libzmq keeps 46 bytes for each byte (measured).
+        self._to_subscribers.setsockopt(zmq.MAXMSGSIZE, _SUBSCRIPTION_BYTES_MAX)
         for socket in (self._from_publishers, self._to_subscribers):
             socket.setsockopt(zmq.BACKLOG, backlog)
         self._thread = threading.Thread(target=self._run, name="hoot-events", daemon=True)

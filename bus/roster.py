@@ -100,7 +100,8 @@ class Roster:
             name, registration = self._judge(message)
             version: Version | None = None
             # A plain worker could not be asked for its schema.
-            if message.options is not None and self._judging and (methods := stated(registration.methods)):
+            methods = stated(registration.methods) if message.options is not None else ()
+            if methods and self._judging:
                 service = self._requests.services.get(name)
                 version = service.versions.find(methods) if service is not None else None
                 if version is None:
@@ -148,6 +149,9 @@ class Roster:
             stated_s, longest_s = registration.lost_after_ms / 1000, self._limits.lost_after_max_s
             self._tally.reached["lost_after_max_s"] += stated_s > longest_s
             worker.lost_after_s = min(stated_s, longest_s)
+        worker.unjudged = extended and speaks is None and bool(stated(registration.methods))
+        if worker.unjudged:
+            self._note("worker_unjudged", worker=worker.number, service=name.decode())
         if speaks is not None:
             worker.speaks = speaks
             worker.service.versions.join(speaks)

@@ -93,7 +93,9 @@ class Security:
         """Reads the files if they have changed, or if it is to `reload`; what the core is to know."""
         self._look_at = now + _LOOK_S
         inputs: list[Input] = []
-        denied, self._reported = self._authenticator.denied - self._reported, self._authenticator.denied
+        # Read once: its thread counts on meanwhile.
+        counted = self._authenticator.denied
+        denied, self._reported = counted - self._reported, counted
         if denied or self._failed:
             inputs.append(HandshakesRefused(denied, self._failed))
             self._failed = 0

@@ -16,6 +16,7 @@ from hootbus.bus.door import Doorkeeper
 from hootbus.bus.effects import Effect, Expel, Judge, Note, Publish, Send, Stop
 from hootbus.bus.inputs import ConnectionLost, DoorClosed, Input, Malformed, Received, Ticked, Undeliverable
 from hootbus.bus.notify import Notifier
+from hootbus.bus.ration import Ration
 from hootbus.bus.security import Security
 from hootbus.bus.wishes import Wishes
 from hootbus.frames.address import BusAddress
@@ -30,6 +31,8 @@ _log = logging.getLogger("hootbus.broker")
 
 # Messages taken in before the clock, the monitors and the wake-up are looked at again.
 _BATCH: Final = 64
+# Of one kind in the log, where peers cause them: a READY that is refused costs its sender nothing.
+_LINES_PER_MINUTE: Final = 300
 
 
 class Serving:
@@ -64,6 +67,7 @@ class Serving:
         self._notifier = notifier
         self._security = security
         self._outgoing: list[Message] = []
+        self._lines_of_all, self._lines_of_keys = Ration(_LINES_PER_MINUTE), Ration(1)
 
     def run(self) -> None:
         """Returns when the broker has stopped."""
@@ -203,10 +207,7 @@ class Serving:
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case Note():
-                facts = " ".join(f"{name}={_printable(value)}" for name, value in effect.facts.items())
-                _log.info("%s %s", effect.event, facts, extra={"event": effect.event, "hoot": effect.facts})
-                if effect.event == "draining":
-                    self._notifier.stopping(f"draining, {facts}")
+                self._note(effect)
             case Publish():
                 header = EventHeader(ContentType.EMPTY, time_ns=time.time_ns())
                 self._publisher.send_multipart([effect.topic, write_event_header(header), b""])
@@ -217,6 +218,18 @@ class Serving:
                 self._security.expel(effect.principal, effect.connections, self._monitor)
             case Stop():
                 self._wishes.stop = True
+
+    def _note(self, note: Note) -> None:
+        event, key = note.event, note.facts.get("key")
+        # What a key did that it may not is told of each key, everything else of all peers together.
+        ration, kind = (self._lines_of_all, event) if key is None else (self._lines_of_keys, f"{event} {key}")
+        behind = ration.grants(kind, time.monotonic())
+        if behind is None:
+            return
+        facts = " ".join(f"{name}={_printable(value)}" for name, value in note.facts.items())
+        _log.info("%s %s%s", event, facts, behind, extra={"event": event, "hoot": note.facts})
+        if event == "draining":
+            self._notifier.stopping(f"draining, {facts}")
 
 
 def _printable(fact: str | int | float) -> str:

@@ -165,6 +165,8 @@ class Worker:
     frames: frozenset[bytes] = frozenset()
     # What it states of its methods' types, None for nothing.
     speaks: Version | None = None
+    # Whether it states types, and nobody has looked at them.
+    unjudged: bool = False
     done: int = 0
     # How many of those in flight have been through a worker's death: one at the most.
     struck: int = 0

@@ -78,6 +78,7 @@ class ServiceAnswer(msgspec.Struct, frozen=True):
     pending: int
     refused: int
     dropped: dict[str, int]
+    unjudged: int
 
 
 class ServicesAnswer(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ import zmq
 from zmq.utils.z85 import encode
 
 from hootbus.bus.access import Access
+from hootbus.bus.ration import Ration
 from hootbus.frames.keys import fingerprint
 from hootbus.frames.sockets import Domain
 
@@ -22,9 +23,7 @@ _VERSION: Final = b"1.0"
 _FRAMES_MIN: Final = 7
 _ALLOWED: Final = b"200"
 _DENIED: Final = b"400"
-# A peer that is not let in tries again and again; the log tells it once in so long, and the counter each time.
-_AGAIN_S: Final = 60.0
-_TOLD_MAX: Final = 1000
+_STRANGERS_PER_MINUTE: Final = 30
 # After it has claimed an identity that is another key's. Those are random: that does not happen by mistake.
 _BARRED_S: Final = 10.0
 
@@ -50,7 +49,8 @@ class Authenticator:
         self.denied = 0
         # Who has claimed another's identity, and until when it is kept from claiming more.
         self._barred: dict[bytes, float] = {}
-        self._told: dict[tuple[bytes, bytes], float] = {}
+        # A peer that is not let in tries again and again; the log tells it once in a while, and the counter each time.
+        self._of_keys, self._of_strange_keys, self._of_strangers = Ration(1), Ration(1), Ration(_STRANGERS_PER_MINUTE)
         self._thread = threading.Thread(target=self._run, name="hoot-authenticator", daemon=True)
         self._socket = context.socket(zmq.REP)
         self._socket.setsockopt(zmq.LINGER, 0)
@@ -101,17 +101,22 @@ class Authenticator:
         return [_VERSION, request_id, _DENIED, b"denied", b"", b""]
 
     def _tell(self, domain: bytes, address: bytes, principal: bytes, reason: str) -> None:
-        now = time.monotonic()
-        if now - self._told.get((domain, principal), -_AGAIN_S) < _AGAIN_S:
+        now, where = time.monotonic(), domain.decode(errors="replace")
+        known, behind = self.access.knows(principal), ""
+        if (self._of_keys if known else self._of_strange_keys).grants(f"{where} {principal.decode()}", now) is None:
             return
-        if len(self._told) >= _TOLD_MAX:
-            self._told.clear()
-        self._told[domain, principal] = now
+        if not known:
+            # A key is made in no time: who comes with a new one each time must not fill the log either.
+            told = self._of_strangers.grants("", now)
+            if told is None:
+                return
+            behind = told
         _LOG.warning(
-            "the key %s… (%s) from %s is refused at %s: %s",
+            "the key %s… (%s) from %s is refused at %s: %s%s",
             fingerprint(principal),
             self.access.name(principal),
             address.decode(errors="replace") or "this machine",
-            domain.decode(errors="replace"),
+            where,
             reason,
+            behind,
         )

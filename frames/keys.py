@@ -169,14 +169,31 @@ def require_own(path: Path, *, private: bool) -> None:
         raise KeysError(f"others may write to {path} (mode {mode:04o}); run: chmod go-w {path}")
 
 
+def require_file(path: Path, bytes_max: int) -> None:
+    """Raises KeysError for what is no ordinary file, as reading a pipe would wait for ever, or larger than that.
+
+    Raises OSError if it cannot be looked at.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise KeysError(f"{path} is no ordinary file")
+    if found.st_size > bytes_max:
+        raise KeysError(f"{path} is too large: {found.st_size} bytes, at most {bytes_max}")
+
+
 def _certificate(path: Path) -> tuple[bytes, bytes | None]:
     from zmq.auth import load_certificate
 
     try:
-        if path.stat().st_size > _FILE_BYTES_MAX:
-            raise KeysError(f"{path} is no key: it is too large")
+        require_file(path, _FILE_BYTES_MAX)
         public, secret = load_certificate(path)
-    except (OSError, ValueError) as error:
+    except (
+        OSError,
+        ValueError,
+        IndexError,
+    ) as error:  # IndexError: it ends in the middle of a line, as while it is copied
+        if isinstance(error, KeysError):
+            raise
         reason = error.strerror if isinstance(error, OSError) else "it has no key in the form of zmq.auth"
         raise KeysError(f"{path}: {reason}; `hoot keys new` makes one") from None
     for key in (public, secret):

@@ -40,6 +40,7 @@ struct Service {
   pending @12 :UInt32;  # workers whose schema is still to be judged
   refused @13 :UInt64;  # workers that were not let in, for their schema
   dropped @14 :List(Counter);  # as in Status
+  unjudged @15 :UInt32;  # workers that state types nobody has judged, as the broker looks at nobody's schema (--insecure)
 }
 
 struct Version {

@@ -69,8 +69,8 @@ def services(ctx: click.Context, bus: "BusAddress", timeout: float, json: bool) 
 
     With -v the versions of their types that workers speak instead: of each version, how many have it, and the types of
     each method with the fingerprints that tell versions apart. GATE counts, for the whole service, workers whose schema
-    is being judged, and those that were refused. DROPPED are its messages that went no further, by reason; those that
-    belong to no service are in `hoot status` alone.
+    is being judged, those that were refused, and those that were let in unjudged (--insecure). DROPPED are its messages
+    that went no further, by reason; those that belong to no service are in `hoot status` alone.
     """
     answer = _ask(bus, "services", timeout, json)
     if json:
@@ -94,7 +94,11 @@ def _print_versions(services: list[dict[str, Any]]) -> None:
     """A line for each method of each version; what is not typed has one, too."""
     rows = []
     for service in services:
-        counts = (f"{service['pending']} pending, {service['refused']} refused", _counts(service["dropped"]))
+        gate = f"{service['pending']} pending, {service['refused']} refused"
+        # A broker of an older version says nothing of it.
+        if service.get("unjudged"):
+            gate += f", {service['unjudged']} unjudged"
+        counts = (gate, _counts(service["dropped"]))
         typed = {method["name"] for version in service["versions"] for method in version["methods"]}
         for version in service["versions"]:
             for method in version["methods"]:

@@ -61,3 +61,20 @@ def test_of_too_many_the_oldest_are_not_told_which_is_counted() -> None:
         greet(world, identity)
     assert world.core.tally.reached["clients"] == 1
     assert world.drain() == [dismissed(b"2", error=STOPS), dismissed(b"3", error=STOPS), Stop()]
+
+
+def test_who_makes_up_return_addresses_takes_no_place_of_others() -> None:
+    world = World(Limits(clients=3))
+    greet(world, b"1")
+    for number in range(9):
+        greeting = heartbeat(b"2", NO_OPTIONS, READY_ID)
+        world.get(greeting.__replace__(route=(b"2", b"%d" % number)))
+    assert dismissed(b"1", error=STOPS) in world.drain()
+
+
+def test_all_routes_of_one_that_has_left_are_forgotten() -> None:
+    world = World()
+    for route in ((b"1",), (b"1", b"a")):
+        world.get(heartbeat(b"1", NO_OPTIONS, READY_ID).__replace__(route=route))
+        world.get(goodbye(b"1").__replace__(route=route))
+    assert world.drain() == [Stop()]

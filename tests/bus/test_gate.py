@@ -116,6 +116,10 @@ def test_where_strangers_are_served_nobodys_schema_is_asked_for() -> None:
     # Nothing is known of what they speak, so nothing is held against it.
     asks = calls(b"c", A, V3)
     assert world.get(asks) == [handed(b"w", asks)]
+    # Nor is it kept from whoever looks at the services.
+    assert world.get(ready(b"y")) == [welcome(b"y")]
+    (service,) = listed(world, b"services")
+    assert (service["workers"], service["unjudged"], service["versions"]) == (3, 2, [])
     question = compares(b"c", B)
     error = "this broker asks nobody who they are (--insecure), so it looks at nobody's schema"
     assert world.get(question) == [no(question, Denied(error))]

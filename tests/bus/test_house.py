@@ -111,6 +111,7 @@ def test_services_are_told_by_name_with_their_slots_and_methods() -> None:
             "pending": 0,
             "refused": 0,
             "dropped": {},
+            "unjudged": 0,
         },
         {
             "name": "text",
@@ -128,6 +129,7 @@ def test_services_are_told_by_name_with_their_slots_and_methods() -> None:
             "pending": 0,
             "refused": 0,
             "dropped": {},
+            "unjudged": 0,
         },
     ]
 

@@ -520,3 +520,18 @@ def test_a_recorder_is_the_only_worker_with_a_name_of_the_brokers_own() -> None:
     for count, name in enumerate((b"hoot.recorders", b"hoot.broker", b"hoot.other"), 1):
         assert sent(world.get(ready(b"x", name))).command is Command.DISCONNECT
         assert world.dropped() == {"bad_registration": count}
+
+
+def test_what_clients_wait_for_leaves_room_for_workers_of_other_services() -> None:
+    world = World(Limits(services=4))
+    waiting = [request(b"c", rid(number), b"no%d" % number, flags=Flag.WAIT) for number in range(4)]
+    full = Overloaded("the broker has as many services as it may")
+    assert [world.get(asked) for asked in waiting] == [
+        [],
+        [],
+        [refused(asked, full) for asked in waiting[2:3]],
+        [refused(waiting[3], full)],
+    ]
+    assert world.core.tally.reached["services"] == 2
+    for name in (b"one", b"two"):
+        world.join(name, name)

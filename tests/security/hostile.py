@@ -59,6 +59,8 @@ def raw(address: str, keys: Keys | None, identity: bytes) -> Iterator[Raw]:
     context = zmq.Context()
     socket = context.socket(zmq.DEALER)
     socket.setsockopt(zmq.LINGER, 0)
+    # One that is refused has no pipe any more, and would wait for room in it for ever.
+    socket.setsockopt(zmq.SNDTIMEO, PATIENCE_MS)
     socket.setsockopt(zmq.ROUTING_ID, identity)
     if keys is not None:
         socket.curve_publickey, socket.curve_secretkey = keys.public, keys.secret

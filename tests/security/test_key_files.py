@@ -63,7 +63,8 @@ def test_what_is_no_key_is_said(tmp_path: Path) -> None:
     secret.write_text(secret.read_text().replace(read_public(public).decode(), read_public(other).decode()))
     with pytest.raises(KeysError, match="not that of its secret one"):
         Keys.load(secret)
-    for text in ("", 'curve\n  public-key = "short"\n', "\0" * 100, "x" * 100_000):
+    # The third is what a copy that has just begun looks like.
+    for text in ("", 'curve\n  public-key = "short"\n', "curve\n    public-key", "\0" * 100, "x" * 100_000):
         public.write_text(text)
         with pytest.raises(KeysError):
             read_public(public)
@@ -188,3 +189,23 @@ def test_one_key_has_one_name(tmp_path: Path) -> None:
     (allow / "carol.key").write_bytes((allow / "alice.key").read_bytes())
     with pytest.raises(KeysError, match=r"carol\.key: this key is let in under another name"):
         ring.read()
+
+
+@pytest.mark.parametrize("which", ["rights.toml", "allow/alice.key"])
+def test_a_pipe_where_a_file_should_be_holds_nobody_up(tmp_path: Path, which: str) -> None:
+    ring = keyring(tmp_path)
+    ring.read()
+    (tmp_path / which).unlink()
+    os.mkfifo(tmp_path / which, 0o600)
+    (complaint,) = ring.reread()
+    assert "is no ordinary file" in complaint
+    assert set(ring.named()) == {"alice", "bob"}
+
+
+@pytest.mark.parametrize("rights", ["a = " + "[" * 100_000, "#" * 5_000_000, "a = '\udcff'"])
+def test_rights_that_cannot_be_read_are_a_mistake_like_any_other(tmp_path: Path, rights: str) -> None:
+    ring = keyring(tmp_path)
+    ring.read()
+    (tmp_path / "rights.toml").write_text(rights, errors="surrogateescape")
+    (complaint,) = ring.reread()
+    assert "rights.toml" in complaint

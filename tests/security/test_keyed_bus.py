@@ -152,6 +152,9 @@ def test_a_revoked_key_loses_its_workers_its_requests_and_its_events(
         with pytest.raises(Denied):
             revoked.call("text/echo", 1, timeout=PATIENCE_S)
         with pytest.raises(Denied):
+            # If it were stopped before it has heard that, it would end in peace.
+            worker._ended.result(PATIENCE_S)
+        with pytest.raises(Denied):
             worker.stop()
         with pytest.raises(Denied):
             spy.receive(PATIENCE_S)

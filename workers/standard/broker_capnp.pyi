@@ -268,6 +268,10 @@ class Service(TypedReader):
             self,
             value: Sequence[StructInput[Counter] | None] | None,
         ) -> None: ...
+        @property
+        def unjudged(self) -> int: ...
+        @unjudged.setter
+        def unjudged(self, value: int) -> None: ...
         @overload
         def init(self, name: Literal["methods"], size: int) -> ListBuilder[str]: ...
         @overload
@@ -321,6 +325,10 @@ class Service(TypedReader):
     def dropped(self) -> Sequence[Counter]:
         """as in Status"""
 
+    @property
+    def unjudged(self) -> int:
+        """workers that state types nobody has judged, as the broker looks at nobody's schema (--insecure)"""
+
     @classmethod
     def new_message(
         cls,
@@ -340,6 +348,7 @@ class Service(TypedReader):
         pending: int = ...,
         refused: int = ...,
         dropped: Sequence[StructInput[Counter] | None] | None = ...,
+        unjudged: int = ...,
     ) -> Service.Builder: ...
 
 class Version(TypedReader):

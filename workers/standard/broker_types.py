@@ -91,6 +91,8 @@ class Service(Record):
     """workers that were not let in, for their schema"""
     dropped: list[Counter] = field(default_factory=list)
     """as in Status"""
+    unjudged: int = 0
+    """workers that state types nobody has judged, as the broker looks at nobody's schema (--insecure)"""
 
     @classmethod
     def from_capnp(cls, reader: broker_capnp.Service) -> Self:
@@ -110,6 +112,7 @@ class Service(Record):
             pending=reader.pending,
             refused=reader.refused,
             dropped=[Counter.from_capnp(item) for item in reader.dropped],
+            unjudged=reader.unjudged,
         )
 
 
