@@ -12,9 +12,9 @@ from typing import Final
 import msgspec
 
 from benchmarks.role import Line
-from chaos.ledger import GIVEN_UP, OK, WRONG, Book
+from chaos.ledger import CUT, GIVEN_UP, OK, WRONG, Book
 from chaos.messages import Asked, Done
-from hootbus.workers import AsyncClient, HootError
+from hootbus.workers import AsyncClient, HootError, Overloaded
 
 # After an error, so that a bus without workers is not asked a million times.
 _BREATH_S: Final = 0.01
@@ -80,7 +80,10 @@ class _Asker:
     async def _outcome(self, bus: AsyncClient, number: str, kind: float, idempotent: bool) -> str:
         try:
             if kind < self._manner.streams:
-                return await self._stream(bus, number, idempotent)
+                try:
+                    return await self._stream(bus, number, idempotent)
+                except Overloaded:
+                    return CUT
             if kind < self._manner.streams + self._manner.given_up:
                 async with asyncio.timeout(self._chance.random() * _GIVE_UP_S):
                     return await self._call(bus, number, idempotent)

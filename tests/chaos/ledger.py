@@ -17,10 +17,12 @@ OK: Final = "ok"
 WRONG: Final = "wrong"
 # Its own client has cancelled it.
 GIVEN_UP: Final = "given_up"
+# A stream that was refused, or an item of which was lost: `overloaded` says nothing of what was done then.
+CUT: Final = "cut"
 
 # What a request that was to be carried out once at most must not have been if this came of it: nobody had it yet.
 _NOTHING_DONE: Final = frozenset({"unknown_service", "overloaded", "broker_stopping"})
-_OUTCOMES: Final = _NOTHING_DONE | {OK, GIVEN_UP, "worker_lost", "deadline_exceeded", "quarantined"}
+_OUTCOMES: Final = _NOTHING_DONE | {OK, GIVEN_UP, CUT, "worker_lost", "deadline_exceeded", "quarantined"}
 _SHOWN: Final = 20
 
 
