@@ -33,7 +33,7 @@ def brokers(request: pytest.FixtureRequest) -> Iterator[Brokers]:
 
             def ours(vector: Vector, settings: dict[str, Any], test: ExitStack) -> Endpoints:
                 if vector.broker or vector.alone:
-                    return test.enter_context(own(where, **settings))
+                    return test.enter_context(own("ipc" if vector.private else where, **settings))
                 return shared
 
             yield ours

@@ -36,13 +36,17 @@ _RESEND_MS: Final = 20
 
 
 class Vector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One story. `broker` has the settings it needs, `alone` asks for a broker that nobody uses afterwards."""
+    """One story. `broker` has the settings it needs, `alone` asks for a broker that nobody uses afterwards.
+
+    `private` asks for one at an address that only its user reaches: elsewhere not everybody may do what it does.
+    """
 
     name: str
     peers: dict[str, str]
     steps: str
     broker: dict[str, Any] = {}
     alone: bool = False
+    private: bool = False
     each: list[str] = []
     extension: bool = False
 

@@ -132,7 +132,7 @@ def test_registrations_that_are_refused_fill_no_log(
     guarded: Guarded, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     alice = guarded.let_in("alice")
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="hootbus")
     bus = serve()
     with raw(bus.address, alice, OTHER) as attacker, Client(bus.address, keys=alice) as watcher:
         for _ in range(400):
@@ -147,7 +147,7 @@ def test_a_request_without_the_right_is_in_the_log_once(
     guarded: Guarded, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     alice = guarded.let_in("alice")
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="hootbus")
     bus = serve()
     with raw(bus.address, alice, OTHER) as attacker:
         for service in (b"hoot.quarantine/list", b"hoot.broker/drain\nreal"):

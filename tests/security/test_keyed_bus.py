@@ -137,7 +137,7 @@ def test_a_revoked_key_loses_its_workers_its_requests_and_its_events(
 ) -> None:
     alice, bob = guarded.let_in("alice"), guarded.let_in("bob")
     bus = serve()
-    caplog.set_level(logging.WARNING)
+    caplog.set_level(logging.WARNING, logger="hootbus")
     worker = echo(bob)
     worker.start(bus.address)
     publisher = Publisher(bus.address, keys=alice)
