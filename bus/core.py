@@ -19,6 +19,7 @@ from hootbus.bus.house import BROKER, House
 from hootbus.bus.inputs import (
     AccessChanged,
     ConnectionLost,
+    ConnectionsHung,
     DoorClosed,
     Drain,
     HandshakesRefused,
@@ -385,6 +386,10 @@ class Core:
             self._effects.append(Note("draining", {"open": self._requests.open_count}))
             self._gate.close(BrokerStopping("the broker takes no new workers"))
 
+    def _connections_hung(self, event: ConnectionsHung, now: float) -> None:
+        self.tally.connections_hung += event.count
+        self._effects.append(Note("hung", {"connections": event.count}))
+
     def _door_closed(self, event: DoorClosed, now: float) -> None:
         self.tally.doors_closed += 1
 
@@ -434,6 +439,7 @@ _INPUTS: Final[dict[type[Input], Callable[..., None]]] = {
     ServiceConnected: Core._service_connected,
     ServiceDisconnected: Core._service_disconnected,
     Judged: Core._judged,
+    ConnectionsHung: Core._connections_hung,
     DoorClosed: Core._door_closed,
     AccessChanged: Core._access_changed,
     HandshakesRefused: Core._handshakes_refused,

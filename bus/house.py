@@ -190,6 +190,7 @@ class House:
             "schemas_unsound": tally.schemas_unsound,
             "schemas_unjudged": tally.schemas_unjudged,
             "schemas_unanswered": tally.schemas_unanswered,
+            "connections_hung": tally.connections_hung,
             "doors_closed": tally.doors_closed,
             "handshakes_denied": tally.handshakes_denied,
             "handshakes_failed": tally.handshakes_failed,

@@ -61,6 +61,12 @@ class Judged(msgspec.Struct, frozen=True):
     verdict: Verdict
 
 
+class ConnectionsHung(msgspec.Struct, frozen=True):
+    """So many connections were ended, as their other ends neither took nor sent anything any more."""
+
+    count: int
+
+
 class DoorClosed(msgspec.Struct, frozen=True):
     """For want of descriptors nobody is let in for a while."""
 
@@ -94,6 +100,7 @@ Input: TypeAlias = (
     | ServiceConnected
     | ServiceDisconnected
     | Judged
+    | ConnectionsHung
     | DoorClosed
     | AccessChanged
     | HandshakesRefused

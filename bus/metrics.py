@@ -32,6 +32,7 @@ _TOTALS: Final = {
     "workers_attached": "Workers that were taken in.",
     "workers_lost": "Workers that went with requests in flight.",
     "disconnects": "Connections that ended.",
+    "connections_hung": "Connections that were ended, as their other ends hung.",
     "doors_closed": "How often nobody was let in for want of descriptors.",
     "judged": "Schemas judged.",
     "schemas_incompatible": "Schemas that do not go with those that are spoken.",

@@ -14,8 +14,18 @@ from hootbus.bus.court import Court
 from hootbus.bus.dialout import Line
 from hootbus.bus.door import Doorkeeper
 from hootbus.bus.effects import Effect, Expel, Judge, Note, Publish, Send, Stop
-from hootbus.bus.inputs import ConnectionLost, DoorClosed, Input, Malformed, Received, Ticked, Undeliverable
+from hootbus.bus.inputs import (
+    ConnectionLost,
+    ConnectionsHung,
+    DoorClosed,
+    Input,
+    Malformed,
+    Received,
+    Ticked,
+    Undeliverable,
+)
 from hootbus.bus.notify import Notifier
+from hootbus.bus.pulse import Physician
 from hootbus.bus.ration import Ration
 from hootbus.bus.security import Security
 from hootbus.bus.wishes import Wishes
@@ -23,7 +33,7 @@ from hootbus.frames.address import BusAddress
 from hootbus.frames.event import EventHeader, write_event_header
 from hootbus.frames.malformed import MalformedMessage
 from hootbus.frames.message import Message, parse, serialize
-from hootbus.frames.protocol import ContentType
+from hootbus.frames.protocol import Command, ContentType
 from hootbus.frames.sockets import LinkChange, Monitor
 from hootbus.frames.wire import SENT, UNREACHABLE, Wire
 
@@ -59,6 +69,7 @@ class Serving:
         self._wishes = wishes
         self._wire = wire
         self._monitor = monitor
+        self._pulse = Physician(monitor, over_tcp=address.directory is None)
         self._watched = watched
         self._lines = lines
         self._publisher = publisher
@@ -100,13 +111,15 @@ class Serving:
                 self._handle(Ticked())
             if now >= self._notifier.due:
                 self._notifier.feed(now)
+            if now >= self._pulse.look_at and (hung := self._pulse.look(now)):
+                self._handle(ConnectionsHung(hung))
             if now >= self._door.look_at and self._door.look(now):
                 self._handle(DoorClosed())
             busy |= self._flush()
 
     def _idle_s(self) -> float:
         """How long there is nothing to do but to wait for a message."""
-        due = min(self._core.wake_at(), self._notifier.due, self._door.look_at)
+        due = min(self._core.wake_at(), self._notifier.due, self._pulse.look_at, self._door.look_at)
         if self._security is not None:
             due = min(due, self._security.look_at())
         return max(0.0, due - time.monotonic())
@@ -124,6 +137,8 @@ class Serving:
             except MalformedMessage as error:
                 self._handle(Malformed(error, wire.principal, wire.descriptor))
             else:
+                if message.command is Command.HEARTBEAT or message.command is Command.READY:
+                    self._pulse.heard(message, time.monotonic())
                 self._handle(Received(message, wire.principal, wire.descriptor) if keyed else Received(message))
         return True
 

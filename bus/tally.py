@@ -66,6 +66,7 @@ class Tally:
     schemas_unjudged: int = 0
     schemas_unanswered: int = 0
     # How often nobody was let in for want of descriptors.
+    connections_hung: int = 0
     doors_closed: int = 0
     # Connections that did not come about: their key is not let in, or has not the right; or keys do not match at all.
     handshakes_denied: int = 0

@@ -264,6 +264,11 @@ cdef bytes _property(hoot_msg_t *message, const char *name):
     return b"" if value == NULL else <bytes>value
 
 
+def descriptor_of(frame):
+    """The connection over which a held frame came, -1 if that is not known."""
+    return int(_property(&(<Frame>frame).message, "__fd") or -1) if type(frame) is Frame else -1
+
+
 cdef class Wire:
     """A socket's whole messages, received and sent in one call each. It owns the socket: close it here.
 

@@ -101,6 +101,13 @@ def _property(frame: zmq.Frame, name: str) -> bytes:
     return value.encode() if isinstance(value, str) else b""
 
 
+def descriptor_of(frame: object) -> int:
+    """The connection over which a held frame came, -1 if that is not known."""
+    if not isinstance(frame, memoryview) or not isinstance(frame.obj, zmq.Frame):
+        return -1
+    return int(_property(frame.obj, "__fd") or -1)
+
+
 def on_loan() -> int:
     """How many frames of this process libzmq has by reference: none is ever lent here."""
     return 0

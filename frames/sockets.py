@@ -4,7 +4,7 @@ Why each option is set is said beside it; the facts were measured with libzmq 4.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from enum import Enum, StrEnum
 from itertools import count
@@ -19,9 +19,10 @@ from hootbus.frames.keys import Keys
 from hootbus.frames.protocol import MESSAGE_BYTES_MAX
 
 # ZMTP heartbeats run in libzmq's own thread: a handler that holds the GIL for seconds stays alive, a stopped process
-# is noticed within interval + timeout.
+# is noticed within interval + timeout. On a machine with ten times more to do than it can a thread's turn may take more
+# than a second (seen).
 _HEARTBEAT_MS: Final = 500
-_HEARTBEAT_TIMEOUT_MS: Final = 1300
+_HEARTBEAT_TIMEOUT_MS: Final = 3_000
 # A dead network is found by the kernel, too: for a peer that has nothing to say, and for one that is not acknowledged.
 _KEEPALIVE_S: Final = 1
 _KEEPALIVES: Final = 2
@@ -93,7 +94,6 @@ def router(
     socket.setsockopt(zmq.BACKLOG, backlog)
     socket.setsockopt(zmq.RCVHWM, _UNREAD_MESSAGES)
     _common(socket)
-    _beat(socket)
     if keys is not None:
         _ask_for_keys(socket, keys, Domain.REQUESTS)
     return socket
@@ -178,12 +178,14 @@ def _common(socket: zmq.Socket[bytes]) -> None:
 
 
 def _beat(socket: zmq.Socket[bytes]) -> None:
-    """It finds out that the other end is gone, or hangs.
+    """It finds out that the other end is gone, or hangs; and the other end, should this one fall silent.
 
-    Only for a socket whose pipes do not fill with what comes in. Where one is full libzmq stops to receive, hears no
-    answer, and ends the process: by `!_io_error` if a heartbeat is due when the connection has broken, by
-    `_input_stopped` if the connection was made anew and its messages are read then (measured, with 4.3.5). So no socket
-    for events has heartbeats: a subscriber that is slow has such a pipe, and a publisher may fill the broker's.
+    Only for a socket that never stops to receive. One that does hears no answer, and libzmq ends the process: by
+    `!_io_error` if a heartbeat is due when the connection has broken, by `_input_stopped` if the connection was made
+    anew and its messages are read then (measured, with 4.3.5). So no socket for events has heartbeats: a subscriber
+    that is slow stops to receive, and the broker does where a publisher fills its pipe. Nor has the broker's ROUTER: of
+    the former connection of an identity it takes nothing in any more, so that whoever connects twice with one, sends,
+    and hangs up would end the broker. What hangs there `bus.pulse` finds.
     """
     socket.setsockopt(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _HEARTBEAT_TIMEOUT_MS)
@@ -221,8 +223,9 @@ class Monitor:
         self.socket.setsockopt(zmq.RCVHWM, 0)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.connect(endpoint)
-        # Of the connections that are open, for who has to cut them.
-        self.descriptors: set[int] = set()
+        # By descriptor, which of all connections it is: a number that is free is given to the next one.
+        self._open: dict[int, int] = {}
+        self._opened = count()
         self._changes: list[LinkChange] = []
 
     def read(self) -> list[LinkChange]:
@@ -230,6 +233,11 @@ class Monitor:
         self._take_in()
         changes, self._changes = self._changes, []
         return changes
+
+    def connections(self) -> Mapping[int, int]:
+        """Those that are open: by descriptor, which of all that were. A view, that changes with them."""
+        self._take_in()
+        return self._open
 
     def _take_in(self) -> None:
         changes = self._changes
@@ -240,11 +248,11 @@ class Monitor:
                 return
             event, value = int(message["event"]), int(message["value"])
             if event & _OPENED:
-                self.descriptors.add(value)
+                self._open[value] = next(self._opened)
                 if self._widens:
                     _widen(value)
             if event == zmq.EVENT_DISCONNECTED:
-                self.descriptors.discard(value)
+                self._open.pop(value, None)
             if event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
                 changes.append(self._PROTOCOL.get(value, LinkChange.REFUSED))
             elif event in self._CHANGES:
@@ -256,7 +264,7 @@ class Monitor:
         libzmq has no call for that: the kernel is asked, by the descriptor.
         """
         self._take_in()
-        return sum(map(_cut, self.descriptors if descriptors is None else self.descriptors.intersection(descriptors)))
+        return sum(map(_cut, self._open if descriptors is None else self._open.keys() & descriptors))
 
     def close(self) -> None:
         """Ends the watch."""

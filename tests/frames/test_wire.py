@@ -16,6 +16,7 @@ import weakref
 from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from stat import S_ISSOCK
 from types import ModuleType
 from typing import Any, Protocol, Self, cast
 
@@ -66,8 +67,9 @@ class Plant:
         self.context = aligned_context()
         self._module = native if door == "native" else fallback
         self.door = cast("Callable[[zmq.Socket[bytes]], Wire]", self._module.Wire)  # type: ignore[union-attr]  # skipped where there is none
+        self.descriptor_of = cast("Callable[[object], int]", self._module.descriptor_of)  # type: ignore[union-attr]
         self._folder = folder
-        self._transport = transport
+        self.transport = transport
         self._names = itertools.count()
         self._sockets: list[zmq.Socket[bytes]] = []
 
@@ -84,7 +86,7 @@ class Plant:
 
     def join(self, bound: Wire, *others: Wire) -> None:
         """Binds the one and connects the others to it, and waits until a message could go each way."""
-        bind(bound.socket, self._transport, f"{self._folder}/{next(self._names)}")
+        bind(bound.socket, self.transport, f"{self._folder}/{next(self._names)}")
         endpoint = bound.socket.getsockopt(zmq.LAST_ENDPOINT)
         assert isinstance(endpoint, bytes)
         for other in others:
@@ -652,6 +654,25 @@ def test_huge_return_addresses_are_refused(inproc: Plant) -> None:
     assert far.send([bytes(100_000), *PLAIN, b"body"]) == SENT
     with pytest.raises(MalformedMessage, match="return addresses"):
         parse(next_of(near))
+
+
+def test_a_held_frame_tells_over_which_connection_it_came(plant: Plant) -> None:
+    near = plant.wire(zmq.ROUTER)
+    peers = [plant.wire(zmq.DEALER) for _ in range(2)]
+    plant.join(near, *peers)
+    told = []
+    for peer in (*peers, *peers):
+        assert peer.send([*PLAIN, b""]) == SENT
+        frames = next_of(near)
+        told.append(plant.descriptor_of(frames[-1]))
+        # Those that are bytes do not.
+        assert plant.descriptor_of(frames[0]) == -1
+    if plant.transport == "inproc":
+        assert set(told) == {-1}
+    else:
+        assert told[:2] == told[2:]
+        assert told[0] != told[1]
+        assert all(S_ISSOCK(os.fstat(descriptor).st_mode) for descriptor in told)
 
 
 # Refused sends
