@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 
 _OUTCOMES: Final = (20, 400)
-_HANG_S: Final = (0.05, 2.5)
+# Mostly too short to be noticed; who is away for longer than some 4 s is found to be.
+_HANG_S: Final = (0.05, 6.0, 0.05)
 
 
 class Fault(StrEnum):
@@ -56,6 +57,6 @@ def plan(seed: int, *, tcp: bool) -> Iterator[Planned]:
             chance.choice(faults),
             chance.randint(*_OUTCOMES),
             chance.randrange(1 << 16),
-            chance.uniform(*_HANG_S),
+            chance.triangular(*_HANG_S),
             chance.choice([("up",), ("down",), ("up", "down")]),
         )

@@ -16,7 +16,7 @@ from fuzz.served import GREETING, MEBIBYTE, PATIENCE_MS, Served, fence, receive
 
 SILENT: Final = 1_000
 ENDPOINTS: Final = ("requests", "subscribe", "publish")
-# The shortest handshake that is one. The broker sends no heartbeats (frames.sockets): whoever is quiet stays, as one may.
+# The shortest handshake that is one. The broker sends no heartbeats (frames.sockets): who is quiet stays, as one may.
 SHAKEN: Final = GREETING + b"\x04\x06\x05READY"
 # Half a greeting, one without a handshake, and what other protocols begin with.
 OPENINGS: Final = [
