@@ -94,9 +94,9 @@ class Serving:
         # At first without waiting: `drain` may have been called before there was a pipe to wake this.
         busy = changed = True
         while not self._wishes.stop:
-            wait_s = 0.0 if busy else self._idle_s()
+            wait_s = 0.0 if busy or self._monitor.pending else self._idle_s()
             readable = {descriptor for descriptor, _ in poller.poll(math.ceil(wait_s * 1000))}
-            changed = changed or monitor in readable
+            changed = changed or monitor in readable or self._monitor.pending
             if self._wishes.reader in readable:
                 self._wishes.woken()
             more = self._receive()

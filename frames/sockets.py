@@ -228,6 +228,11 @@ class Monitor:
         self._opened = count()
         self._changes: list[LinkChange] = []
 
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to read that the socket shows no more, as others have looked meanwhile."""
+        return bool(self._changes)
+
     def read(self) -> list[LinkChange]:
         """What happened since the last call, in order. Never blocks."""
         self._take_in()

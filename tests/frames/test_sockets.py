@@ -117,6 +117,32 @@ def test_a_reconnected_peer_takes_over_its_identity(context: zmq.Context[zmq.Soc
         assert peer.recv_multipart() == [b"welcome"]
 
 
+def test_a_look_at_the_connections_loses_no_change_and_tells_them_apart(
+    context: zmq.Context[zmq.Socket[bytes]],
+) -> None:
+    broker = router(context)
+    monitor = Monitor(broker)
+    broker.bind("tcp://127.0.0.1:*")
+    numbers: set[int] = set()
+    for _ in range(2):
+        peer = dealer(context)
+        peer.connect(endpoint_of(broker))
+        while not monitor.connections():
+            monitor.socket.poll(10_000)
+        assert len(monitor.connections()) == 1
+        numbers |= set(monitor.connections().values())
+        peer.close(0)
+        while monitor.connections():
+            monitor.socket.poll(10_000)
+        # The socket has nothing more to tell, but somebody has still to hear of it.
+        assert not monitor.socket.poll(0)
+        assert monitor.pending
+        assert LinkChange.DOWN in monitor.read()
+        assert not monitor.pending
+    assert numbers == {0, 1}
+    monitor.close()
+
+
 def test_a_monitor_sees_the_link_come_up_go_down_and_come_up_again(
     context: zmq.Context[zmq.Socket[bytes]],
 ) -> None:
