@@ -227,16 +227,15 @@ class Monitor:
         self._open: dict[int, int] = {}
         self._opened = count()
         self._changes: list[LinkChange] = []
-
-    @property
-    def pending(self) -> bool:
-        """Whether there is something to read that the socket shows no more, as others have looked meanwhile."""
-        return bool(self._changes)
+        # Whether there is something to read that the socket shows no more, as others have looked meanwhile. An
+        # attribute, as it is asked several times for each request.
+        self.pending = False
 
     def read(self) -> list[LinkChange]:
         """What happened since the last call, in order. Never blocks."""
         self._take_in()
         changes, self._changes = self._changes, []
+        self.pending = False
         return changes
 
     def connections(self) -> Mapping[int, int]:
@@ -250,6 +249,7 @@ class Monitor:
             try:
                 message = recv_monitor_message(self.socket, zmq.DONTWAIT)
             except zmq.Again:
+                self.pending = bool(changes)
                 return
             event, value = int(message["event"]), int(message["value"])
             if event & _OPENED:
